@@ -1,0 +1,195 @@
+//! Where a file is until it has its name: nowhere, or under a temporary one.
+//!
+//! A back end opens a new file in a directory and gives it a name in one step, with `publish` if
+//! the name is free and with `replace` in any case. It changes nothing on failure, save that a
+//! failed `replace` may leave the file with a temporary name, which the back end then owns. What it
+//! owns it removes when it is dropped. All else that can be done to a file is done to the [`File`].
+//!
+//! This is the only module that asks which of the two it is.
+
+mod named;
+mod unnamed;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::mem;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::renameat;
+use rustix::io::Errno;
+use rustix::system::uname;
+
+use self::named::Named;
+use crate::custom_flags::CustomFlags;
+use crate::error::PublishErrorKind;
+use crate::procfs;
+use crate::target::Target;
+
+#[derive(Debug)]
+pub(crate) enum Backend {
+    /// There is no name that would have to be removed.
+    Unnamed,
+    Named(Named),
+}
+
+impl Backend {
+    /// Opens a new file in `directory`: unnamed, or where that is unsupported, named.
+    pub(crate) fn open(
+        options: &OpenOptions,
+        flags: CustomFlags,
+        directory: &Path,
+    ) -> io::Result<(File, Self)> {
+        match open_unnamed(options, flags, directory) {
+            Err(error) if is_unsupported(&error) && !flags.demand_unnamed() => {
+                let (file, named) = Named::create(options, flags, directory)?;
+                Ok((file, Self::Named(named)))
+            }
+            opened => Ok((opened?, Self::Unnamed)),
+        }
+    }
+
+    /// The same for a file that is never to have a name.
+    pub(crate) fn open_scratch(
+        options: &OpenOptions,
+        flags: CustomFlags,
+        directory: &Path,
+    ) -> io::Result<File> {
+        match Self::open(options, flags.never_linkable(), directory)? {
+            (file, Self::Unnamed) => Ok(file),
+            (file, Self::Named(named)) => named.remove().map(|()| file),
+        }
+    }
+
+    pub(crate) fn is_unnamed(&self) -> bool {
+        matches!(self, Self::Unnamed)
+    }
+
+    /// Names the file `target`, if that is free.
+    pub(crate) fn publish(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
+        match mem::replace(self, Self::Unnamed) {
+            Self::Unnamed => Ok(unnamed::link(file, target.directory, target.name)?),
+            Self::Named(named) => named.publish(target).map_err(|back| self.take_back(back)),
+        }
+    }
+
+    /// Names the file `target`, whatever had that name before.
+    pub(crate) fn replace(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
+        match mem::replace(self, Self::Unnamed) {
+            Self::Unnamed => match unnamed::link(file, target.directory, target.name) {
+                Err(Errno::EXIST) => self.replace_from_beside(file, target),
+                linked => Ok(linked?),
+            },
+            Self::Named(named) => named.replace(target).map_err(|back| self.take_back(back)),
+        }
+    }
+
+    /// linkat(2) never replaces, and no flag for that exists: the file gets a temporary name
+    /// beside the target, and from then on is replaced as a named one is.
+    fn replace_from_beside(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
+        if target.has_form_of_directory() {
+            // What rename(2) would say, without a name in a directory that nobody meant.
+            return Err(Errno::NOTDIR.into());
+        }
+        let (name, path) = named::with_free_name(|name| {
+            let path = target.sibling(&name);
+            unnamed::link(file, target.directory, &path)?;
+            Ok((name, path))
+        })?;
+        // Only a rename that failed makes a named handle: that costs system calls.
+        renameat(target.directory, &path, target.directory, target.name).map_err(|errno| {
+            if let Ok(named) = Named::adopt(file, target, &name) {
+                *self = Self::Named(named);
+            }
+            errno.into()
+        })
+    }
+
+    fn take_back(&mut self, (named, error): (Named, io::Error)) -> io::Error {
+        *self = Self::Named(named);
+        error
+    }
+
+    /// What keeps the file from having a name, once the name itself is known to be possible.
+    pub(crate) fn impediment(&self, file: &File, errno: Errno) -> PublishErrorKind {
+        match (self, errno) {
+            (Self::Unnamed, Errno::NOENT | Errno::INVAL) if !procfs::shows(file) => {
+                PublishErrorKind::ProcUnavailable
+            }
+            // AppArmor says ENOENT of a file without a name, unless the profile has the flag
+            // mediate_deleted.
+            (Self::Unnamed, Errno::NOENT) if !procfs::confined_by_apparmor() => {
+                PublishErrorKind::NeverLinkable
+            }
+            (Self::Unnamed, Errno::NOENT | Errno::PERM | Errno::ACCESS | Errno::NOSYS) => {
+                PublishErrorKind::LinkForbidden
+            }
+            (Self::Named(named), Errno::NOENT) if !named.is_in_place() => {
+                PublishErrorKind::NeverLinkable
+            }
+            (Self::Named(_), Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                PublishErrorKind::Unsupported
+            }
+            _ => PublishErrorKind::Other,
+        }
+    }
+}
+
+/// Set once the kernel itself is known to be older than `O_TMPFILE`.
+static KERNEL_TOO_OLD: AtomicBool = AtomicBool::new(false);
+
+fn open_unnamed(options: &OpenOptions, flags: CustomFlags, directory: &Path) -> io::Result<File> {
+    // Android's policy denies link(2) to applications, so a file could never leave namelessness.
+    if cfg!(target_os = "android") || KERNEL_TOO_OLD.load(Ordering::Relaxed) {
+        return Err(Errno::OPNOTSUPP.into());
+    }
+    unnamed::open(options, flags, directory)
+}
+
+/// Whether `O_TMPFILE` does not exist here, as opposed to having failed.
+///
+/// That is a fact of one mount, so it is not remembered; but a kernel does not grow younger.
+fn is_unsupported(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    if errno == Some(Errno::ISDIR) && is_older_than_3_11(uname().release().to_bytes()) {
+        KERNEL_TOO_OLD.store(true, Ordering::Relaxed);
+    }
+    matches!(
+        errno,
+        Some(
+            // NFS, FAT, 9p, most of FUSE, overlayfs before 6.10.
+            Errno::OPNOTSUPP
+            // The flag reads as O_DIRECTORY: kernels before 3.11, gVisor, some SMB.
+            | Errno::ISDIR
+            // Sandboxes.
+            | Errno::NOSYS
+            // Emulators, nanos. The flags themselves are known to be good.
+            | Errno::INVAL
+        )
+    )
+}
+
+fn is_older_than_3_11(release: &[u8]) -> bool {
+    let mut numbers = release
+        .split(|byte| !byte.is_ascii_digit())
+        .map(|digits| std::str::from_utf8(digits).ok()?.parse::<u32>().ok());
+    matches!(
+        (numbers.next().flatten(), numbers.next().flatten()),
+        (Some(major), Some(minor)) if (major, minor) < (3, 11)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_older_than_3_11;
+
+    #[test]
+    fn the_release_tells_a_kernel_from_before_o_tmpfile() {
+        for old in ["2.6.32-754.el6", "3.10.0", "3.2"] {
+            assert!(is_older_than_3_11(old.as_bytes()), "{old}");
+        }
+        for new in ["3.11.0", "4.4.0", "6.18.44-fc", "10.0", "", "gvisor", "3"] {
+            assert!(!is_older_than_3_11(new.as_bytes()), "{new}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The file that has a hidden temporary name, `.linkable-<random>.tmp`, until it is published.
+
+use std::collections::hash_map::RandomState;
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::mem::{self, ManuallyDrop};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{
+    linkat, open, renameat, renameat_with, statat, unlinkat, AtFlags, Mode, OFlags, RenameFlags,
+    CWD,
+};
+use rustix::io::{retry_on_intr, Errno};
+
+use crate::custom_flags::CustomFlags;
+use crate::file_id::FileId;
+use crate::target::Target;
+
+/// How many random names are tried before `EEXIST` is the answer.
+///
+/// Two processes that share a past by fork(2) draw the same names, so a collision is no wonder; but
+/// it takes as many as there are files in flight.
+const ATTEMPTS: u32 = 1 << 16;
+
+/// A temporary name, removed on drop if it still is the file's.
+#[derive(Debug)]
+pub(crate) struct Named {
+    /// What `path` is relative to, the current directory if `None`. Held open, so that neither
+    /// chdir(2) nor a renamed directory leads the clean-up astray.
+    directory: Option<OwnedFd>,
+    path: PathBuf,
+    id: FileId,
+}
+
+impl Named {
+    /// Creates a file in `directory`, with the caller's own options.
+    pub(super) fn create(
+        options: &OpenOptions,
+        flags: CustomFlags,
+        directory: &Path,
+    ) -> io::Result<(File, Self)> {
+        let mut options = options.clone();
+        options
+            .write(true)
+            .truncate(false)
+            .create_new(true)
+            .custom_flags(flags.for_named());
+        with_free_name(|name| Self::try_create(&options, flags, directory, &name))
+    }
+
+    /// `EEXIST` if the name is taken, or if the directory was moved away before it was used.
+    fn try_create(
+        options: &OpenOptions,
+        flags: CustomFlags,
+        directory: &Path,
+        name: &Utf8Path,
+    ) -> io::Result<(File, Self)> {
+        let held = open_directory(directory, flags.for_directory())?;
+        let path = directory.join(name);
+        // std has no openat, and only std knows all of the caller's options.
+        let created = options.open(&path).and_then(|file| {
+            let id = FileId::of(&file)?;
+            let there = id_at(held.as_fd(), name.as_ref())?;
+            Ok((file, id, there))
+        });
+        match created {
+            Ok((file, id, there)) if there == Some(id) => {
+                let named = Self {
+                    directory: Some(held),
+                    path: name.into(),
+                    id,
+                };
+                Ok((file, named))
+            }
+            Ok((_file, id, _)) => {
+                drop(Self {
+                    directory: None,
+                    path,
+                    id,
+                });
+                Err(Errno::EXIST.into())
+            }
+            Err(error) => {
+                if !is(&error, Errno::EXIST) {
+                    // open(2) can fail with the file made: O_DIRECT is looked at last.
+                    let _ = unlinkat(&held, name.as_str(), AtFlags::empty());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes over `name`, which was just linked beside the target, relative to its directory.
+    pub(super) fn adopt(file: &File, target: &Target<'_>, name: &Utf8Path) -> io::Result<Self> {
+        let id = FileId::of(file).map_err(|error| {
+            let _ = unlinkat(target.directory, target.sibling(name), AtFlags::empty());
+            error
+        })?;
+        let directory = open_directory(target.parent(), OFlags::empty()).ok();
+        let path = match directory {
+            Some(_) => name.into(),
+            None => target.unheld().sibling(name),
+        };
+        Ok(Self {
+            directory,
+            path,
+            id,
+        })
+    }
+
+    /// Gives the file its name for good, if that is free.
+    pub(super) fn publish(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
+        let (from, to) = (self.directory(), target.directory);
+        let renamed = renameat_with(from, &self.path, to, target.name, RenameFlags::NOREPLACE);
+        match renamed {
+            Ok(()) => {
+                self.forget();
+                Ok(())
+            }
+            // EINVAL: the file system knows no flags (FUSE, NFS, 9p, ZFS before 2.2).
+            // ENOSYS: Linux before 3.15, sandboxes.
+            Err(unsupported @ (Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)) => {
+                match linkat(from, &self.path, to, target.name, AtFlags::empty()) {
+                    // Drop removes the temporary name, which is the second one now.
+                    Ok(()) => Ok(()),
+                    // No hard links either (FAT, exFAT): say that it was the rename that is missing.
+                    Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                        Err((self, unsupported.into()))
+                    }
+                    Err(error) => Err((self, error.into())),
+                }
+            }
+            Err(error) => Err((self, error.into())),
+        }
+    }
+
+    /// Gives the file its name for good, whatever had it before.
+    pub(super) fn replace(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
+        match renameat(self.directory(), &self.path, target.directory, target.name) {
+            Ok(()) => {
+                self.forget();
+                Ok(())
+            }
+            Err(error) => Err((self, error.into())),
+        }
+    }
+
+    /// Removes the name now, so that failure can be told.
+    pub(super) fn remove(self) -> io::Result<()> {
+        unlinkat(self.directory(), &self.path, AtFlags::empty())?;
+        self.forget();
+        Ok(())
+    }
+
+    /// Whether the temporary name still is the file's.
+    pub(super) fn is_in_place(&self) -> bool {
+        id_at(self.directory(), &self.path) == Ok(Some(self.id))
+    }
+
+    fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_ref().map_or(CWD, AsFd::as_fd)
+    }
+
+    /// Drops all but the name, which is no longer ours.
+    fn forget(self) {
+        let mut this = ManuallyDrop::new(self);
+        drop(this.directory.take());
+        drop(mem::take(&mut this.path));
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if self.is_in_place() {
+            let _ = unlinkat(self.directory(), &self.path, AtFlags::empty());
+        }
+    }
+}
+
+/// Calls `make` with random names until it says anything but `EEXIST`.
+pub(super) fn with_free_name<T>(
+    mut make: impl FnMut(Utf8PathBuf) -> io::Result<T>,
+) -> io::Result<T> {
+    for _ in 0..ATTEMPTS {
+        match make(random_name()) {
+            Err(error) if is(&error, Errno::EXIST) => {}
+            answer => return answer,
+        }
+    }
+    Err(Errno::EXIST.into())
+}
+
+/// Hidden, recognisable, and short whatever the target is called.
+fn random_name() -> Utf8PathBuf {
+    // std seeds each thread once from the kernel; after that a name costs no system call.
+    let random = RandomState::new().build_hasher().finish();
+    format!(".linkable-{random:016x}.tmp").into()
+}
+
+/// `O_PATH`: such a descriptor needs search permission only, as creating a file does.
+fn open_directory(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(retry_on_intr(|| open(path, flags, Mode::empty()))?)
+}
+
+/// Which file has that name, if any.
+fn id_at(directory: BorrowedFd<'_>, name: &Path) -> rustix::io::Result<Option<FileId>> {
+    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(FileId::from(stat))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
+}

@@ -1,0 +1,172 @@
+//! The open(2) flags that a caller gave to std's `custom_flags`, and what becomes of them.
+
+use std::fmt::{self, Write};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+
+use rustix::fs::OFlags;
+
+/// Flags that say nothing about a file that is always new, like `create` and `truncate`.
+const IMPLIED: i32 = libc::O_CREAT | libc::O_TRUNC;
+
+/// Flags that speak of the directory, which only an unnamed file's open(2) is given.
+const OF_DIRECTORY: i32 = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+
+/// The caller's flags, as they will be kept on both routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CustomFlags(i32);
+
+impl CustomFlags {
+    /// The flags in `options`, unless they contradict a new file that is written to.
+    pub(crate) fn of(options: &OpenOptions) -> io::Result<Self> {
+        let flags = read(options).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this version of std does not tell which custom flags an OpenOptions has",
+            )
+        })?;
+        if flags & libc::O_PATH != 0 {
+            // With O_TMPFILE the kernel would hand out the directory itself (seen up to 7.2).
+            return Err(invalid("O_PATH opens no file that could be written to"));
+        }
+        Ok(Self(flags & !IMPLIED))
+    }
+
+    /// An error if the kernel would never let the file have a name.
+    pub(crate) fn linkable(self) -> io::Result<Self> {
+        if self.0 & libc::O_EXCL != 0 {
+            return Err(invalid(
+                "with O_EXCL a file can never get a name: use scratch_in for that",
+            ));
+        }
+        Ok(self)
+    }
+
+    /// The same, and the kernel shall never let the file have a name.
+    pub(crate) fn never_linkable(self) -> Self {
+        Self(self.0 | libc::O_EXCL)
+    }
+
+    /// For open(2) on the directory in which the unnamed file is to be.
+    pub(crate) fn for_unnamed(self) -> i32 {
+        self.0 | libc::O_TMPFILE
+    }
+
+    /// For open(2) on the path of a named file, which is created there.
+    pub(crate) fn for_named(self) -> i32 {
+        self.0 & !OF_DIRECTORY | libc::O_NOFOLLOW
+    }
+
+    /// For open(2) on the directory that holds a named file.
+    pub(crate) fn for_directory(self) -> OFlags {
+        if self.0 & libc::O_NOFOLLOW == 0 {
+            OFlags::empty()
+        } else {
+            OFlags::NOFOLLOW
+        }
+    }
+
+    /// Whether the caller asked for `O_TMPFILE` by name, which no named file can honour.
+    pub(crate) fn demand_unnamed(self) -> bool {
+        self.0 & libc::O_TMPFILE == libc::O_TMPFILE
+    }
+}
+
+fn invalid(text: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+/// std has a setter for the custom flags and no getter, but shows them in the `Debug` text.
+///
+/// A text that is not understood still gives an answer where there are no flags, which is nearly
+/// always: equal texts then mean equal flags, as long as the text shows them at all.
+fn read(options: &OpenOptions) -> Option<i32> {
+    parse(options).or_else(|| {
+        let text_with = |flags| format!("{:?}", options.clone().custom_flags(flags));
+        let none = text_with(0);
+        (none != text_with(1) && none == format!("{options:?}")).then_some(0)
+    })
+}
+
+/// The number behind `custom_flags: `, in one pass and without allocation.
+fn parse<D: fmt::Debug>(options: &D) -> Option<i32> {
+    const KEY: &str = "custom_flags: ";
+    let mut text = StackText::default();
+    write!(text, "{options:?}").ok()?;
+    let text = text.as_str()?;
+    let value = &text[text.find(KEY)? + KEY.len()..];
+    let end = value.find(|c: char| c != '-' && !c.is_ascii_alphanumeric())?;
+    value[..end].parse().ok()
+}
+
+/// A text of bounded length; std's is about 150 bytes long.
+struct StackText {
+    bytes: [u8; 256],
+    len: usize,
+}
+
+impl Default for StackText {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 256],
+            len: 0,
+        }
+    }
+}
+
+impl StackText {
+    fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.bytes[..self.len]).ok()
+    }
+}
+
+impl Write for StackText {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let end = self.len + piece.len();
+        let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(piece.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(flags: i32) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true).mode(0o640).custom_flags(flags);
+        options
+    }
+
+    #[test]
+    fn the_text_of_this_std_is_understood() {
+        for flags in [0, 1, libc::O_DIRECT | libc::O_SYNC, i32::MAX, i32::MIN, -1] {
+            assert_eq!(parse(&with(flags)), Some(flags));
+        }
+    }
+
+    #[test]
+    fn an_unknown_text_is_not_guessed_at() {
+        for text in [
+            "OpenOptions(..)",
+            "OpenOptions { custom_flags: O_SYNC }",
+            "OpenOptions { custom_flags: 0x101000, mode: 438 }",
+            "OpenOptions { custom_flags: 7",
+            "OpenOptions { custom_flags: ",
+            "OpenOptions { custom_flags: 99999999999 }",
+        ] {
+            assert_eq!(parse(&format_args!("{text}")), None, "{text}");
+        }
+        assert_eq!(parse(&format_args!("{}", " ".repeat(300))), None);
+    }
+
+    #[test]
+    fn flags_of_the_directory_stay_with_the_directory() {
+        let flags = CustomFlags::of(&with(libc::O_NOFOLLOW | libc::O_SYNC)).unwrap();
+        assert_eq!(flags.for_directory(), OFlags::NOFOLLOW);
+        assert_eq!(flags.for_named(), libc::O_SYNC | libc::O_NOFOLLOW);
+    }
+}

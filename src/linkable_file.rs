@@ -1,0 +1,358 @@
+//! The handle: a file that has no name yet.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::backend::Backend;
+use crate::error::{PublishError, PublishErrorKind};
+use crate::procfs;
+use crate::publish::PublishOptions;
+
+/// A file that gets its name last.
+///
+/// It is made by [`anonymous_in`](crate::OpenOptionsAnonymousExt::anonymous_in), written like any
+/// [`File`], and then given a name with [`publish`](Self::publish) or [`replace`](Self::replace),
+/// which hand out the plain [`File`]. Dropped before that, it leaves nothing behind.
+///
+/// It can have a name and need not: where the kernel or the file system has no `O_TMPFILE` it has a
+/// hidden temporary one, which [`is_anonymous`](Self::is_anonymous) tells. That name is all that a
+/// killed process can leave behind.
+///
+/// Converting it into a [`File`] or an [`OwnedFd`] gives up the prospect of a name: the temporary
+/// name, if there is one, is removed.
+///
+/// # Examples
+///
+/// ```
+/// use std::fs::{self, OpenOptions};
+/// use std::io::{Read, Seek, Write};
+/// use linkable::OpenOptionsAnonymousExt;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// let mut file = OpenOptions::new().read(true).anonymous_in(dir)?;
+/// writeln!(file, "all or nothing")?;
+///
+/// // It can be read and checked before anybody else sees it.
+/// let mut text = String::new();
+/// file.rewind()?;
+/// file.read_to_string(&mut text)?;
+/// assert_eq!(text, "all or nothing\n");
+///
+/// file.publish(dir.join("motto"))?;
+/// assert_eq!(fs::read_to_string(dir.join("motto"))?, "all or nothing\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "a file that is not published is gone when it is dropped"]
+#[derive(Debug)]
+pub struct LinkableFile {
+    pub(crate) file: File,
+    pub(crate) backend: Backend,
+    refusal: Option<Refusal>,
+}
+
+/// Why the last attempt to publish failed, as found out when it did.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    kind: PublishErrorKind,
+    errno: Option<Errno>,
+}
+
+impl LinkableFile {
+    pub(crate) fn new(file: File, backend: Backend) -> Self {
+        Self {
+            file,
+            backend,
+            refusal: None,
+        }
+    }
+
+    /// Gives the file the name `path` in one step, if that is free.
+    ///
+    /// Never replaces, and never follows a symlink at `path`. Of several racing publishers exactly
+    /// one wins. The contents are synced first: this is [`PublishOptions::publish`] with its
+    /// defaults.
+    ///
+    /// # Errors
+    ///
+    /// See [`PublishOptions::publish`]: the file comes back, and nothing has happened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::fs::OpenOptions;
+    /// use linkable::{OpenOptionsAnonymousExt, PublishErrorKind};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path();
+    /// let first = OpenOptions::new().anonymous_in(dir)?;
+    /// let second = OpenOptions::new().anonymous_in(dir)?;
+    /// first.publish(dir.join("lock"))?;
+    /// let error = second.publish(dir.join("lock")).unwrap_err();
+    /// assert_eq!(error.kind(), PublishErrorKind::AlreadyExists);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "linkat")]
+    #[doc(alias = "link")]
+    #[doc(alias = "persist_noclobber")]
+    pub fn publish<P: AsRef<Path>>(self, path: P) -> Result<File, PublishError> {
+        PublishOptions::new().publish(self, path)
+    }
+
+    /// Gives the file the name `path` in one step, whatever file has that name.
+    ///
+    /// At every moment `path` is the whole old file or the whole new one. A symlink at `path` is
+    /// replaced itself, not followed. The contents are synced first: this is
+    /// [`PublishOptions::publish`] with [`replace(true)`](PublishOptions::replace).
+    ///
+    /// # Errors
+    ///
+    /// See [`PublishOptions::publish`]: the file comes back, and nothing has happened. It may come
+    /// back with a temporary name beside `path`, which it removes when it is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::fs::{self, OpenOptions};
+    /// # use std::io::Write;
+    /// use linkable::OpenOptionsAnonymousExt;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path();
+    /// let config = dir.join("config.toml");
+    /// fs::write(&config, "colour = 'red'")?;
+    ///
+    /// let mut file = OpenOptions::new().anonymous_in(dir)?;
+    /// file.write_all(b"colour = 'blue'")?;
+    /// file.replace(&config)?;
+    /// assert_eq!(fs::read_to_string(&config)?, "colour = 'blue'");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "rename")]
+    #[doc(alias = "persist")]
+    #[doc(alias = "commit")]
+    #[doc(alias = "atomic")]
+    pub fn replace<P: AsRef<Path>>(self, path: P) -> Result<File, PublishError> {
+        PublishOptions::new().replace(true).publish(self, path)
+    }
+
+    /// Whether the file has no name at all, so that nothing can be left behind.
+    ///
+    /// `false` where `O_TMPFILE` is not supported, and after a [`replace`](Self::replace) that
+    /// failed half-way: the file then has a temporary name, `.linkable-<random>.tmp`.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.backend.is_unnamed()
+    }
+
+    /// The file as std knows it, for all that a [`File`] can do.
+    #[must_use]
+    pub fn as_file(&self) -> &File {
+        &self.file
+    }
+
+    /// The file as std knows it, mutably.
+    #[must_use]
+    pub fn as_file_mut(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Opens the same file once more, with an offset of its own.
+    ///
+    /// For reading and writing where the file's mode allows both, else for the one it allows. The
+    /// other options, such as `append`, are not carried over.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` without procfs, `EACCES` where the mode allows neither, and those of open(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::fs::OpenOptions;
+    /// # use std::io::{Read, Write};
+    /// use linkable::OpenOptionsAnonymousExt;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let mut file = OpenOptions::new().anonymous_in(dir.path())?;
+    /// file.write_all(b"seen from the start")?;
+    /// let mut text = String::new();
+    /// file.reopen()?.read_to_string(&mut text)?;
+    /// assert_eq!(text, "seen from the start");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn reopen(&self) -> io::Result<File> {
+        let open = |access| procfs::reopen(&self.file, access);
+        let refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        match open(OFlags::RDWR) {
+            Err(error) if refused(&error) => match open(OFlags::RDONLY) {
+                Err(error) if refused(&error) => open(OFlags::WRONLY),
+                read_only => read_only,
+            },
+            both => both,
+        }
+    }
+
+    /// Notes why the file was not published.
+    pub(crate) fn refuse(&mut self, kind: PublishErrorKind, error: &io::Error) {
+        let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+        self.refusal = Some(Refusal { kind, errno });
+    }
+
+    /// Why the last attempt to publish failed.
+    pub(crate) fn refusal(&self) -> PublishErrorKind {
+        self.refusal
+            .map_or(PublishErrorKind::Other, |refusal| refusal.kind)
+    }
+
+    /// The error of a failed content sync, which is final: the kernel has marked the pages clean
+    /// and reports that once, so a second fsync(2) would succeed and mean nothing.
+    pub(crate) fn spoilt(&self) -> Option<io::Error> {
+        match self.refusal {
+            Some(Refusal {
+                kind: PublishErrorKind::SyncFailed,
+                errno,
+            }) => Some(errno.unwrap_or(Errno::IO).into()),
+            _ => None,
+        }
+    }
+}
+
+impl From<LinkableFile> for File {
+    fn from(linkable: LinkableFile) -> Self {
+        let LinkableFile { file, .. } = linkable;
+        file
+    }
+}
+
+impl From<LinkableFile> for OwnedFd {
+    fn from(linkable: LinkableFile) -> Self {
+        File::from(linkable).into()
+    }
+}
+
+impl AsFd for LinkableFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl AsRawFd for LinkableFile {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+impl Read for LinkableFile {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.file.read_vectored(bufs)
+    }
+
+    fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
+        self.file.read_to_end(buf)
+    }
+
+    fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
+        self.file.read_to_string(buf)
+    }
+
+    fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact(buf)
+    }
+}
+
+impl Read for &LinkableFile {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&self.file).read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&self.file).read_vectored(bufs)
+    }
+
+    fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
+        (&self.file).read_to_end(buf)
+    }
+
+    fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
+        (&self.file).read_to_string(buf)
+    }
+
+    fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        (&self.file).read_exact(buf)
+    }
+}
+
+impl Write for LinkableFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.file.write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.file.write_vectored(bufs)
+    }
+
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        self.file.write_all(buf)
+    }
+
+    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
+        self.file.write_fmt(args)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Write for &LinkableFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&self.file).write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&self.file).write_vectored(bufs)
+    }
+
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        (&self.file).write_all(buf)
+    }
+
+    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
+        (&self.file).write_fmt(args)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&self.file).flush()
+    }
+}
+
+impl Seek for LinkableFile {
+    fn seek(&mut self, pos: SeekFrom) -> io::Result<u64> {
+        self.file.seek(pos)
+    }
+
+    fn stream_position(&mut self) -> io::Result<u64> {
+        self.file.stream_position()
+    }
+}
+
+impl Seek for &LinkableFile {
+    fn seek(&mut self, pos: SeekFrom) -> io::Result<u64> {
+        (&self.file).seek(pos)
+    }
+
+    fn stream_position(&mut self) -> io::Result<u64> {
+        (&self.file).stream_position()
+    }
+}

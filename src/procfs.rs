@@ -1,0 +1,87 @@
+//! `/proc/…/fd`: the names that procfs has for open files, see `proc_pid_fd(5)`.
+//!
+//! Nothing here is kept between calls: a cached directory of procfs is another process's after
+//! fork(2).
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::io::AsRawFd;
+
+use rustix::fs::{open, stat, Mode, OFlags};
+use rustix::io::{retry_on_intr, Errno};
+
+use crate::file_id::FileId;
+
+/// The descriptor tables in which to look, best first.
+///
+/// `thread-self` came with Linux 3.17. `self` is the table of the process's first thread, and so
+/// the wrong one in a thread that has called `unshare(CLONE_FILES)`.
+const TABLES: [&str; 2] = ["/proc/thread-self/fd/", "/proc/self/fd/"];
+
+/// The name of an open file in one of the tables, without allocation.
+#[derive(Debug)]
+pub(crate) struct FdPath {
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl FdPath {
+    fn new(table: &str, file: &File) -> Self {
+        let mut path = Self {
+            bytes: [0; 32],
+            len: 0,
+        };
+        let mut rest = &mut path.bytes[..];
+        // The longest is "/proc/thread-self/fd/2147483647", which is 31 bytes.
+        let _ = write!(rest, "{table}{}", file.as_raw_fd());
+        path.len = 32 - rest.len();
+        path
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Tries `call` with the file's name in each table, until one table has the file.
+pub(crate) fn with_path<T>(
+    file: &File,
+    mut call: impl FnMut(&FdPath) -> rustix::io::Result<T>,
+) -> rustix::io::Result<T> {
+    let mut result = Err(Errno::NOENT);
+    for table in TABLES {
+        result = call(&FdPath::new(table, file));
+        if !matches!(result, Err(Errno::NOENT)) {
+            break;
+        }
+    }
+    result
+}
+
+/// Whether procfs is there and shows this very file, not another one under the same number.
+pub(crate) fn shows(file: &File) -> bool {
+    let shown = with_path(file, |path| stat(path.as_bytes()).map(FileId::from));
+    matches!((shown, FileId::of(file)), (Ok(shown), Ok(own)) if shown == own)
+}
+
+/// Opens the same file once more, with an offset of its own.
+pub(crate) fn reopen(file: &File, flags: OFlags) -> io::Result<File> {
+    let own = FileId::of(file)?;
+    let flags = flags | OFlags::CLOEXEC;
+    let reopened = with_path(file, |path| {
+        let again = retry_on_intr(|| open(path.as_bytes(), flags, Mode::empty()))?;
+        if FileId::of(&again)? == own {
+            Ok(again)
+        } else {
+            Err(Errno::NOENT)
+        }
+    })?;
+    Ok(File::from(reopened))
+}
+
+/// Whether AppArmor enforces a profile on this thread.
+pub(crate) fn confined_by_apparmor() -> bool {
+    // The label reads "profile (mode)"; other security modules have no such mode.
+    fs::read_to_string("/proc/thread-self/attr/current")
+        .map_or(false, |label| label.trim_end().ends_with("(enforce)"))
+}

@@ -1,0 +1,162 @@
+//! Publishing: sync the file, name it, sync the name, in that order.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fd::AsFd;
+use rustix::path::Arg;
+
+use crate::backend::Backend;
+use crate::durability::Durability;
+use crate::error::{PublishError, PublishErrorKind};
+use crate::linkable_file::LinkableFile;
+use crate::target::Target;
+
+/// How a file gets its name: [`LinkableFile::publish`] and [`LinkableFile::replace`] with more say.
+///
+/// # Examples
+///
+/// ```
+/// use std::fs::OpenOptions;
+/// use std::io::Write;
+/// use linkable::{Durability, OpenOptionsAnonymousExt, PublishOptions};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// let mut file = OpenOptions::new().anonymous_in(dir)?;
+/// file.write_all(b"balance = 7")?;
+/// // When this returns, not even a power cut takes it back.
+/// PublishOptions::new()
+///     .replace(true)
+///     .durability(Durability::Full)
+///     .publish(file, dir.join("ledger"))?;
+/// # assert_eq!(std::fs::read(dir.join("ledger"))?, b"balance = 7");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct PublishOptions {
+    replace: bool,
+    durability: Durability,
+}
+
+impl PublishOptions {
+    /// Never replaces, and syncs the contents first ([`Durability::Contents`]).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the name may be another file's, which then loses it in the same step; `false` unless
+    /// said otherwise.
+    ///
+    /// A symlink at the name is replaced itself, not followed. The new file has its own mode,
+    /// owner and attributes, not those of the file that it replaces.
+    pub fn replace(&mut self, yes: bool) -> &mut Self {
+        self.replace = yes;
+        self
+    }
+
+    /// What the published file is to survive; [`Durability::Contents`] unless said otherwise.
+    pub fn durability(&mut self, level: Durability) -> &mut Self {
+        self.durability = level;
+        self
+    }
+
+    /// Names `file` in one step: nobody ever sees a part of it.
+    ///
+    /// A relative `path` is relative to the current directory, not to the one that the file was
+    /// opened in. Any directory of the same mount will do.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::NotPublished`] gives the file back, and everything is as it was.
+    /// [`PublishError::NotDurable`] comes from [`Durability::Full`] alone: the file *is* published.
+    /// See [`PublishErrorKind`] for the causes.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Calls fsync(2), unless the level is [`Durability::None`]; then, for a file without a name,
+    /// linkat(2) with `AT_EMPTY_PATH`, and through `/proc/thread-self/fd` where the kernel refuses
+    /// that. To replace, it links to a temporary name beside the target and calls rename(2); a
+    /// process killed between these two calls leaves that name. For a file with a temporary name
+    /// it calls renameat2(2) with `RENAME_NOREPLACE`, linkat(2) and unlinkat(2) where that is not
+    /// supported, and to replace, rename(2).
+    #[doc(alias = "linkat")]
+    #[doc(alias = "AT_EMPTY_PATH")]
+    #[doc(alias = "RENAME_NOREPLACE")]
+    pub fn publish<P: AsRef<Path>>(
+        &self,
+        file: LinkableFile,
+        path: P,
+    ) -> Result<File, PublishError> {
+        self.publish_as(file, path.as_ref())
+    }
+
+    fn publish_as(&self, mut file: LinkableFile, path: &Path) -> Result<File, PublishError> {
+        let steps = |path: &_| Ok(self.take_steps(&mut file, Target::new(path)));
+        let outcome = path.into_with_c_str(steps).unwrap_or_else(|_| {
+            let text = "a file name cannot have a NUL byte in it";
+            let source = io::Error::new(io::ErrorKind::InvalidInput, text);
+            Err(Failure::NotPublished(PublishErrorKind::Other, source))
+        });
+        match outcome {
+            Ok(()) => Ok(file.into()),
+            Err(Failure::NotPublished(kind, source)) => {
+                file.refuse(kind, &source);
+                let path = path.into();
+                Err(PublishError::NotPublished { file, path, source })
+            }
+            Err(Failure::NotDurable(source)) => {
+                let (file, path) = (file.into(), path.into());
+                Err(PublishError::NotDurable { file, path, source })
+            }
+        }
+    }
+
+    fn take_steps(&self, file: &mut LinkableFile, target: Target<'_>) -> Result<(), Failure> {
+        if let Some(error) = file.spoilt() {
+            return Err(Failure::NotPublished(PublishErrorKind::SyncFailed, error));
+        }
+        let LinkableFile { file, backend, .. } = file;
+
+        // First of all, so that a wrong path costs no flush.
+        let directory = match self.durability.open_directory(&target) {
+            Ok(directory) => directory,
+            Err(error) => return Err(Failure::diagnosed(error, file, backend, &target)),
+        };
+        // What is synced later shall be the directory that holds the name, wherever it has moved.
+        let target = match &directory {
+            Some(directory) => target.within(directory.as_fd()),
+            None => target,
+        };
+
+        self.durability
+            .sync_contents(file)
+            .map_err(|error| Failure::NotPublished(PublishErrorKind::SyncFailed, error))?;
+
+        let named = if self.replace {
+            backend.replace(file, &target)
+        } else {
+            backend.publish(file, &target)
+        };
+        named.map_err(|error| Failure::diagnosed(error, file, backend, &target))?;
+
+        self.durability
+            .sync_name(file, directory)
+            .map_err(Failure::NotDurable)
+    }
+}
+
+/// A [`PublishError`] in the making: the file is not in it yet.
+enum Failure {
+    NotPublished(PublishErrorKind, io::Error),
+    NotDurable(io::Error),
+}
+
+impl Failure {
+    fn diagnosed(error: io::Error, file: &File, backend: &Backend, target: &Target<'_>) -> Self {
+        let kind = PublishErrorKind::of(&error, file, backend, target);
+        Self::NotPublished(kind, error)
+    }
+}

@@ -1,0 +1,42 @@
+//! The whole job in one call.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::open_options::OpenOptionsAnonymousExt;
+use crate::target;
+
+/// Writes a file in one step: [`std::fs::write`], but atomic.
+///
+/// At every moment, and after a power cut, `path` is the whole old file or the whole new one; see
+/// [`Durability::Contents`](crate::Durability::Contents). Unlike `std::fs::write` it makes a new
+/// file: the mode is `0o666` less the umask whatever the old one's was, other hard links keep the
+/// old contents, and a symlink at `path` is replaced itself.
+///
+/// # Errors
+///
+/// Those of [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in), of write(2), and of
+/// [`replace`](crate::LinkableFile::replace), with their errnos. In every case `path` is as it was.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("state.json");
+/// linkable::write(&path, r#"{"runs": 1}"#)?;
+/// assert_eq!(std::fs::read(&path)?, br#"{"runs": 1}"#);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[doc(alias = "atomic_write")]
+#[doc(alias = "atomicwrites")]
+pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result<()> {
+    write_all(path.as_ref(), contents.as_ref())
+}
+
+fn write_all(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().anonymous_in(target::parent(path))?;
+    file.write_all(contents)?;
+    file.replace(path)?;
+    Ok(())
+}
