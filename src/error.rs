@@ -178,7 +178,9 @@ impl PublishErrorKind {
             }
             Self::IsADirectory => ": the name is a directory's",
             Self::MountPoint => ": something is mounted on the name, so it can only be written to",
-            Self::NeverLinkable => ": the file had names and all were removed; write a new file",
+            Self::NeverLinkable => {
+                ": a file whose names were all removed can have no new one; write a new file"
+            }
             Self::ProcUnavailable => {
                 ": this kernel links a nameless file through /proc only, or when asked by the \
                  process and credentials that opened it; mount procfs"

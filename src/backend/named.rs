@@ -20,11 +20,14 @@ use crate::custom_flags::CustomFlags;
 use crate::file_id::FileId;
 use crate::target::Target;
 
-/// How many random names are tried before `EEXIST` is the answer.
+/// How many random names are tried before the answer is `EEXIST`.
 ///
 /// Two processes that share a past by fork(2) draw the same names, so a collision is no wonder; but
 /// it takes as many as there are files in flight.
-const ATTEMPTS: u32 = 1 << 16;
+const NAME_ATTEMPTS: u32 = 1 << 16;
+
+/// How often the directory may be another one than just before while a file is made in it.
+const DIRECTORY_ATTEMPTS: u32 = 8;
 
 /// A temporary name, removed on drop if it still is the file's.
 #[derive(Debug)]
@@ -52,46 +55,50 @@ impl Named {
         with_free_name(|name| Self::try_create(&options, flags, directory, &name))
     }
 
-    /// `EEXIST` if the name is taken, or if the directory was moved away before it was used.
     fn try_create(
         options: &OpenOptions,
         flags: CustomFlags,
         directory: &Path,
         name: &Utf8Path,
     ) -> io::Result<(File, Self)> {
-        let held = open_directory(directory, flags.for_directory())?;
+        let flags = flags.for_directory();
+        let held = open_directory(directory, flags)?;
         let path = directory.join(name);
         // std has no openat, and only std knows all of the caller's options.
         let created = options.open(&path).and_then(|file| {
-            let id = FileId::of(&file)?;
-            let there = id_at(held.as_fd(), name.as_ref())?;
-            Ok((file, id, there))
+            let named = Self::hold(&file, held, flags, directory, name)?;
+            Ok((file, named))
         });
-        match created {
-            Ok((file, id, there)) if there == Some(id) => {
-                let named = Self {
+        created.map_err(|error| {
+            if !is(&error, Errno::EXIST) {
+                // open(2) can fail with the file made: O_DIRECT is looked at last.
+                let _ = unlinkat(CWD, &path, AtFlags::empty());
+            }
+            error
+        })
+    }
+
+    /// Finds out that `held` is the directory in which `file` was made, or which other one is.
+    fn hold(
+        file: &File,
+        mut held: OwnedFd,
+        flags: OFlags,
+        directory: &Path,
+        name: &Utf8Path,
+    ) -> io::Result<Self> {
+        let id = FileId::of(file)?;
+        for _ in 0..DIRECTORY_ATTEMPTS {
+            if id_at(held.as_fd(), name.as_ref())? == Some(id) {
+                return Ok(Self {
                     directory: Some(held),
                     path: name.into(),
                     id,
-                };
-                Ok((file, named))
-            }
-            Ok((_file, id, _)) => {
-                drop(Self {
-                    directory: None,
-                    path,
-                    id,
                 });
-                Err(Errno::EXIST.into())
             }
-            Err(error) => {
-                if !is(&error, Errno::EXIST) {
-                    // open(2) can fail with the file made: O_DIRECT is looked at last.
-                    let _ = unlinkat(&held, name.as_str(), AtFlags::empty());
-                }
-                Err(error)
-            }
+            // The path was given to another directory between the two calls of open(2).
+            held = open_directory(directory, flags)?;
         }
+        Err(Errno::NOENT.into())
     }
 
     /// Takes over `name`, which was just linked beside the target, relative to its directory.
@@ -185,7 +192,7 @@ impl Drop for Named {
 pub(super) fn with_free_name<T>(
     mut make: impl FnMut(Utf8PathBuf) -> io::Result<T>,
 ) -> io::Result<T> {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..NAME_ATTEMPTS {
         match make(random_name()) {
             Err(error) if is(&error, Errno::EXIST) => {}
             answer => return answer,

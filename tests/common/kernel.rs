@@ -1,0 +1,162 @@
+//! Faults and surroundings, each for one thread, made by the kernel and not by the code under test.
+
+use std::ffi::c_long;
+use std::fs;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::thread;
+
+use rustix::mount::{
+    mount, mount_bind, mount_change, mount_remount, unmount, MountFlags, MountPropagationFlags,
+    UnmountFlags,
+};
+use rustix::process::{geteuid, Gid, Uid};
+use rustix::thread::{set_thread_res_gid, set_thread_res_uid, unshare_unsafe, UnshareFlags};
+use seccompiler::{
+    apply_filter, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule,
+};
+
+/// Runs `body` in a thread of its own, where it can do what cannot be undone.
+pub fn in_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    match thread::spawn(body).join() {
+        Ok(value) => value,
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+/// A system call, or those calls of it that have all of some flags set.
+#[derive(Clone, Copy)]
+pub struct Rule {
+    number: c_long,
+    flags: Option<(u8, i32)>,
+}
+
+impl Rule {
+    pub fn call(number: c_long) -> Self {
+        Self {
+            number,
+            flags: None,
+        }
+    }
+
+    /// Calls whose argument `index`, counted from 0, has all of `flags`.
+    pub fn with_flags(number: c_long, index: u8, flags: i32) -> Self {
+        Self {
+            number,
+            flags: Some((index, flags)),
+        }
+    }
+
+    /// All ways to open a file with these flags.
+    pub fn open_with(flags: i32) -> Vec<Self> {
+        vec![
+            Self::with_flags(libc::SYS_openat, 2, flags),
+            #[cfg(target_arch = "x86_64")]
+            Self::with_flags(libc::SYS_open, 1, flags),
+        ]
+    }
+
+    /// All ways to link a file that has no name.
+    pub fn link_unnamed() -> Vec<Self> {
+        vec![Self::link_empty_path(), Self::link_by_procfs()]
+    }
+
+    pub fn link_empty_path() -> Self {
+        Self::with_flags(libc::SYS_linkat, 4, libc::AT_EMPTY_PATH)
+    }
+
+    pub fn link_by_procfs() -> Self {
+        Self::with_flags(libc::SYS_linkat, 4, libc::AT_SYMLINK_FOLLOW)
+    }
+
+    fn condition(self) -> Option<SeccompRule> {
+        let (index, flags) = self.flags?;
+        let flags = u64::from(flags.unsigned_abs());
+        let all_set = SeccompCmpOp::MaskedEq(flags);
+        let condition =
+            SeccompCondition::new(index, SeccompCmpArgLen::Dword, all_set, flags).unwrap();
+        Some(SeccompRule::new(vec![condition]).unwrap())
+    }
+}
+
+/// From now on these calls fail with `errno`, in this thread and those that it starts.
+pub fn deny(errno: i32, rules: &[Rule]) {
+    let rules = rules
+        .iter()
+        .map(|rule| (rule.number, rule.condition().into_iter().collect()))
+        .collect();
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno.unsigned_abs()),
+        std::env::consts::ARCH.try_into().unwrap(),
+    );
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    apply_filter(&program).unwrap();
+}
+
+fn unshare_here(flags: UnshareFlags) -> rustix::io::Result<()> {
+    // SAFETY: unsafe because of FILES, after which a descriptor of another thread means nothing;
+    // `own_descriptors` says so to its callers.
+    unsafe { unshare_unsafe(flags) }
+}
+
+/// Gives this thread its own descriptor table: what is opened from now on, others do not have.
+pub fn own_descriptors() {
+    unshare_here(UnshareFlags::FILES).unwrap();
+}
+
+/// Gives this thread its own umask, current directory and root directory.
+pub fn own_fs() {
+    unshare_here(UnshareFlags::FS).unwrap();
+}
+
+/// Gives this thread its own mounts, gone when it ends. Needs root.
+pub fn own_mounts() {
+    unshare_here(UnshareFlags::NEWNS).expect("mounting needs root");
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).unwrap();
+}
+
+/// Mounts a file system without a device, such as tmpfs.
+pub fn mount_new(kind: &str, at: &Path, options: &str) {
+    let options = std::ffi::CString::new(options).unwrap();
+    mount(kind, at, kind, MountFlags::empty(), options.as_c_str()).unwrap();
+}
+
+pub fn bind(from: &Path, at: &Path) {
+    mount_bind(from, at).unwrap();
+}
+
+pub fn make_read_only(at: &Path) {
+    mount_remount(at, MountFlags::BIND | MountFlags::RDONLY, c"").unwrap();
+}
+
+/// Takes procfs away from this thread, which has its own mounts.
+pub fn without_procfs() {
+    unmount("/proc", UnmountFlags::DETACH).unwrap();
+    assert!(fs::metadata("/proc/self").is_err());
+}
+
+pub fn unmount_at(at: &Path) {
+    unmount(at, UnmountFlags::DETACH).unwrap();
+}
+
+const NOBODY: u32 = 65534;
+
+/// If this is root, hands the file over to whom [`as_ordinary_user`] becomes.
+pub fn give_to_ordinary_user(path: &Path) {
+    if geteuid().is_root() {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+/// If this is root, makes this thread an ordinary user, which all else are already.
+pub fn as_ordinary_user() {
+    if geteuid().is_root() {
+        let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        set_thread_res_gid(group, group, group).unwrap();
+        set_thread_res_uid(user, user, user).unwrap();
+    }
+}

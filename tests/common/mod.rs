@@ -1,0 +1,138 @@
+//! What the tests share: a directory on one of the two routes, and faults that the kernel injects.
+// Every test binary uses a part of this.
+#![allow(dead_code, unreachable_pub, unused_imports, unused_macros)]
+
+pub mod kernel;
+pub mod trace;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use linkable::{LinkableFile, OpenOptionsAnonymousExt};
+
+pub use kernel::{deny, in_thread, Rule};
+
+/// Where a file is until it is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `O_TMPFILE` or failure: creating a named file with `O_EXCL` is forbidden.
+    Anonymous,
+    /// The hidden temporary name: `O_TMPFILE` is answered with this errno.
+    Named(i32),
+}
+
+/// An empty directory of its own, in a thread that can go one route only.
+pub struct Bed {
+    pub route: Route,
+    dir: tempfile::TempDir,
+}
+
+impl Bed {
+    /// In `$TMPDIR`, so that the same promises can be tested on any file system.
+    fn new(route: Route) -> Self {
+        let dir = tempfile::Builder::new().prefix("linkable-test-").tempdir();
+        let dir = dir.expect("a directory in $TMPDIR");
+        Self { route, dir }
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn path<P: AsRef<Path>>(&self, name: P) -> PathBuf {
+        self.dir().join(name)
+    }
+
+    /// A new file, which proves that it came the bed's route.
+    pub fn open_with(&self, options: &OpenOptions) -> LinkableFile {
+        let file = options.anonymous_in(self.dir()).unwrap();
+        assert_eq!(file.is_anonymous(), self.is_anonymous(), "the wrong route");
+        file
+    }
+
+    pub fn open(&self) -> LinkableFile {
+        self.open_with(OpenOptions::new().read(true))
+    }
+
+    /// A new file with something in it.
+    pub fn file(&self, contents: &str) -> LinkableFile {
+        let mut file = self.open();
+        file.write_all(contents.as_bytes()).unwrap();
+        file
+    }
+
+    pub fn is_anonymous(&self) -> bool {
+        self.route == Route::Anonymous
+    }
+
+    pub fn read<P: AsRef<Path>>(&self, name: P) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// All names in the directory, in order.
+    pub fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.dir()).unwrap();
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<_> = entries
+            .map(|entry| name(entry).to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// Runs `promise` in a thread that can go one route only, and finds the directory without litter.
+pub fn on(route: Route, promise: impl FnOnce(&Bed) + Send + 'static) {
+    in_thread(move || {
+        let bed = Bed::new(route);
+        println!("route: {route:?}");
+        route.force();
+        promise(&bed);
+        let litter = bed
+            .names()
+            .into_iter()
+            .find(|name| name.contains("linkable"));
+        assert_eq!(litter, None, "litter");
+    });
+}
+
+impl Route {
+    /// For this thread and those that it starts, for good.
+    fn force(self) {
+        const O_CREAT_EXCL: i32 = libc::O_CREAT | libc::O_EXCL;
+        match self {
+            // An errno that nothing else gives here.
+            Route::Anonymous => deny(libc::EUCLEAN, &Rule::open_with(O_CREAT_EXCL)),
+            Route::Named(errno) => deny(errno, &Rule::open_with(libc::O_TMPFILE)),
+        }
+    }
+}
+
+/// Makes each promise two tests, one for each route.
+macro_rules! on_both_routes {
+    ($($(#[$attribute:meta])* fn $promise:ident($bed:ident: &Bed) $body:block)*) => {
+        $(fn $promise($bed: &Bed) $body)*
+
+        mod anonymous {
+            $($(#[$attribute])* #[test] fn $promise() {
+                crate::common::on(crate::common::Route::Anonymous, super::$promise);
+            })*
+        }
+
+        mod named {
+            $($(#[$attribute])* #[test] fn $promise() {
+                crate::common::on(crate::common::Route::Named(libc::EOPNOTSUPP), super::$promise);
+            })*
+        }
+    };
+}
+pub(crate) use on_both_routes;
+
+/// The whole of a file, from its start.
+pub fn contents(mut file: impl Read + Seek) -> String {
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    text
+}

@@ -1,0 +1,82 @@
+//! The system calls of an operation, as strace(1) sees them.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::{self, Command};
+
+use rustix::fs::{access, Access};
+
+/// Tells the traced process that it is one.
+const TRACED: &str = "LINKABLE_TEST_IS_TRACED";
+/// Asked for by the traced process around the operation, so that strace logs it.
+const BEGIN: &str = "/linkable-test-begin";
+const END: &str = "/linkable-test-end";
+
+/// What debug builds of std and every allocator do besides.
+const NOISE: [&str; 8] = [
+    "brk", "fcntl", "futex", "madvise", "mmap", "mprotect", "mremap", "munmap",
+];
+
+/// One system call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub name: String,
+    /// As strace writes it, with arguments and result.
+    pub text: String,
+}
+
+/// Runs `operation` under strace with `options`, and returns its calls.
+///
+/// For that the test called `test` runs once more, alone, in a process of its own. What comes
+/// before the call of this function is done in both processes, what comes after in the first only.
+pub fn calls(test: &str, options: &[&str], operation: impl FnOnce()) -> Vec<Call> {
+    if env::var_os(TRACED).is_some() {
+        let mark = |mark| assert!(access(mark, Access::EXISTS).is_err());
+        mark(BEGIN);
+        operation();
+        mark(END);
+        // Without unwinding, so that nothing is cleaned up that the first process still needs.
+        process::exit(0);
+    }
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let output = Command::new("strace")
+        .arg("-f")
+        .arg("-o")
+        .arg(log.path())
+        .args(options)
+        .arg(env::current_exe().unwrap())
+        .args([test, "--exact", "--include-ignored", "--nocapture"])
+        .env(TRACED, "1")
+        .output()
+        .expect("strace is needed");
+    assert!(output.status.success(), "{output:?}");
+    parse(log.path())
+}
+
+fn parse(log: &Path) -> Vec<Call> {
+    let log = fs::read_to_string(log).unwrap();
+    let calls: Vec<_> = log
+        .lines()
+        .skip_while(|line| !line.contains(BEGIN))
+        .skip(1)
+        .take_while(|line| !line.contains(END))
+        .filter_map(|line| {
+            // "1234  openat(AT_FDCWD, …) = 3"
+            let text = line.split_once(' ')?.1.trim();
+            let name = text.split_once('(')?.0.to_owned();
+            let text = text.to_owned();
+            Some(Call { name, text })
+        })
+        .filter(|call| !NOISE.contains(&call.name.as_str()))
+        .collect();
+    assert!(!calls.is_empty(), "no trace of the operation in:\n{log}");
+    for call in &calls {
+        println!("{}", call.text);
+    }
+    calls
+}
+
+pub fn names(calls: &[Call]) -> Vec<&str> {
+    calls.iter().map(|call| call.name.as_str()).collect()
+}

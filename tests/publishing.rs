@@ -1,0 +1,421 @@
+//! Publishing: in one step, to the right name, never over another file unless asked.
+
+mod common;
+
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{symlink, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use common::kernel::{self, Rule};
+use common::{contents, deny, on, on_both_routes, Bed, Route};
+use linkable::{
+    Durability, LinkableFile, OpenOptionsAnonymousExt, PublishError, PublishErrorKind,
+    PublishOptions,
+};
+
+/// The file out of an error, which must be of this kind and errno.
+#[track_caller]
+fn refused(
+    outcome: Result<fs::File, PublishError>,
+    kind: PublishErrorKind,
+    errno: i32,
+) -> LinkableFile {
+    let error = outcome.expect_err("published");
+    assert_eq!(error.kind(), kind, "{error:?}");
+    assert_eq!(error.io_error().raw_os_error(), Some(errno), "{error:?}");
+    match error {
+        PublishError::NotPublished { file, .. } => file,
+        error => panic!("{error:?}"),
+    }
+}
+
+on_both_routes! {
+    fn a_published_file_is_there_whole_and_under_its_name_only(bed: &Bed) {
+        let file = bed.file("all of it").publish(bed.path("new")).unwrap();
+        assert_eq!((bed.names(), bed.read("new")), (vec!["new".into()], "all of it".into()));
+        assert_eq!(file.metadata().unwrap().ino(), bed.path("new").metadata().unwrap().ino());
+        assert_eq!(file.metadata().unwrap().nlink(), 1);
+    }
+
+    fn a_published_file_can_be_written_on(bed: &Bed) {
+        let mut file = bed.file("first, ").publish(bed.path("new")).unwrap();
+        file.write_all(b"second").unwrap();
+        assert_eq!(bed.read("new"), "first, second");
+    }
+
+    fn publish_never_replaces(bed: &Bed) {
+        fs::write(bed.path("file"), "old").unwrap();
+        fs::create_dir(bed.path("dir")).unwrap();
+        symlink("file", bed.path("link")).unwrap();
+        symlink("nowhere", bed.path("dangling")).unwrap();
+        symlink("loop", bed.path("loop")).unwrap();
+        let mut file = bed.file("new");
+        for taken in ["file", "dir", "dir/", "link", "dangling", "loop", ".", "..", "dir/."] {
+            let outcome = file.publish(bed.path(taken));
+            file = refused(outcome, PublishErrorKind::AlreadyExists, libc::EEXIST);
+        }
+        assert_eq!(bed.read("file"), "old");
+        assert!(!bed.path("nowhere").exists());
+    }
+
+    fn replace_takes_over_a_file(bed: &Bed) {
+        fs::write(bed.path("file"), "old").unwrap();
+        let before = fs::File::open(bed.path("file")).unwrap();
+        bed.file("new").replace(bed.path("file")).unwrap();
+        assert_eq!((bed.names(), bed.read("file")), (vec!["file".into()], "new".into()));
+        assert_eq!(contents(before), "old", "whoever had it open still has the old one");
+    }
+
+    fn replace_makes_a_file_where_there_was_none(bed: &Bed) {
+        bed.file("new").replace(bed.path("file")).unwrap();
+        assert_eq!((bed.names(), bed.read("file")), (vec!["file".into()], "new".into()));
+    }
+
+    fn replace_takes_over_a_symlink_and_does_not_follow_it(bed: &Bed) {
+        fs::write(bed.path("file"), "old").unwrap();
+        for target in ["file", "nowhere", "link"] {
+            symlink(target, bed.path("link")).unwrap();
+            bed.file("new").replace(bed.path("link")).unwrap();
+            assert!(bed.path("link").symlink_metadata().unwrap().is_file());
+            fs::remove_file(bed.path("link")).unwrap();
+        }
+        assert_eq!((bed.names(), bed.read("file")), (vec!["file".into()], "old".into()));
+    }
+
+    fn replace_never_takes_over_a_directory(bed: &Bed) {
+        fs::create_dir(bed.path("dir")).unwrap();
+        let file = bed.file("new");
+        let file = refused(file.replace(bed.path("dir")), PublishErrorKind::IsADirectory, libc::EISDIR);
+        for (directory, errnos) in [
+            ("dir/", [libc::ENOTDIR, libc::ENOTDIR]),
+            ("dir/.", [libc::ENOTDIR, libc::EBUSY]),
+            ("dir/..", [libc::ENOTDIR, libc::EBUSY]),
+        ] {
+            let errno = errnos[usize::from(!bed.is_anonymous())];
+            refused(bed.open().replace(bed.path(directory)), PublishErrorKind::IsADirectory, errno);
+        }
+        assert_eq!(contents(&file), "new");
+        file.publish(bed.path("elsewhere")).unwrap();
+        assert_eq!((bed.names(), bed.read("elsewhere")), (vec!["dir".into(), "elsewhere".into()], "new".into()));
+    }
+
+    fn the_root_directory_is_never_a_target(bed: &Bed) {
+        let file = refused(bed.open().publish("/"), PublishErrorKind::AlreadyExists, libc::EEXIST);
+        assert_eq!(file.replace("/").unwrap_err().kind(), PublishErrorKind::IsADirectory);
+    }
+
+    fn a_name_with_no_place_is_not_found(bed: &Bed) {
+        symlink("nowhere", bed.path("dangling")).unwrap();
+        let mut file = bed.file("kept");
+        for nowhere in ["missing/new", "dangling/new"] {
+            file = refused(file.publish(bed.path(nowhere)), PublishErrorKind::NotFound, libc::ENOENT);
+            file = refused(file.replace(bed.path(nowhere)), PublishErrorKind::NotFound, libc::ENOENT);
+        }
+        file = refused(file.publish(""), PublishErrorKind::NotFound, libc::ENOENT);
+        file = refused(file.replace(""), PublishErrorKind::NotFound, libc::ENOENT);
+        // linkat(2) and rename(2) differ in the errno.
+        for outcome in [PublishOptions::new().publish(file, bed.path("new/")), bed.open().replace(bed.path("new/"))] {
+            assert_eq!(outcome.unwrap_err().kind(), PublishErrorKind::NotFound);
+        }
+    }
+
+    fn a_place_that_is_no_directory_is_told_by_its_errno(bed: &Bed) {
+        fs::write(bed.path("file"), "").unwrap();
+        symlink("loop", bed.path("loop")).unwrap();
+        let file = refused(bed.open().publish(bed.path("file/new")), PublishErrorKind::Other, libc::ENOTDIR);
+        let file = refused(file.publish(bed.path("loop/new")), PublishErrorKind::Other, libc::ELOOP);
+        file.publish(bed.path("new")).unwrap();
+    }
+
+    fn names_of_255_bytes_serve_and_256_are_too_long(bed: &Bed) {
+        let (longest, too_long) = ("n".repeat(255), "n".repeat(256));
+        bed.file("a").publish(bed.path(&longest)).unwrap();
+        bed.file("b").replace(bed.path(&longest)).unwrap();
+        assert_eq!(bed.read(&longest), "b");
+        let file = refused(bed.open().publish(bed.path(&too_long)), PublishErrorKind::Other, libc::ENAMETOOLONG);
+        refused(file.replace(bed.path(&too_long)), PublishErrorKind::Other, libc::ENAMETOOLONG);
+    }
+
+    fn paths_longer_than_the_stack_buffer_serve(bed: &Bed) {
+        let deep: PathBuf = std::iter::repeat("d".repeat(200)).take(4).collect();
+        let deep = bed.path(deep);
+        fs::create_dir_all(&deep).unwrap();
+        let file = OpenOptions::new().anonymous_in(&deep).unwrap();
+        file.publish(deep.join("new")).unwrap();
+        bed.file("newer").replace(deep.join("new")).unwrap();
+        assert_eq!(fs::read_to_string(deep.join("new")).unwrap(), "newer");
+    }
+
+    fn names_need_not_be_utf8(bed: &Bed) {
+        let name = OsStr::from_bytes(b"\xff\xfe\x01");
+        bed.file("a").publish(bed.path(name)).unwrap();
+        bed.file("b").replace(bed.path(name)).unwrap();
+        assert_eq!(bed.read(name), "b");
+    }
+
+    fn a_nul_byte_is_bad_input_and_the_file_comes_back(bed: &Bed) {
+        let error = bed.file("kept").replace(bed.path("a\0b")).unwrap_err();
+        assert_eq!(error.io_error().kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.kind(), PublishErrorKind::Other);
+        let PublishError::NotPublished { file, .. } = error else { panic!("{error:?}") };
+        file.publish(bed.path("new")).unwrap();
+        assert_eq!(bed.read("new"), "kept");
+    }
+
+    fn a_relative_path_is_relative_to_the_current_directory(bed: &Bed) {
+        kernel::own_fs();
+        fs::create_dir(bed.path("cwd")).unwrap();
+        std::env::set_current_dir(bed.path("cwd")).unwrap();
+        for durability in [Durability::None, Durability::Contents, Durability::Full] {
+            let mut options = PublishOptions::new();
+            options.durability(durability).replace(true);
+            options.publish(bed.file("absent"), "new").unwrap();
+            options.publish(bed.file("there"), "new").unwrap();
+            options.publish(bed.file("up"), "../new").unwrap();
+            assert_eq!((bed.read("cwd/new"), bed.read("new")), ("there".into(), "up".into()));
+            fs::remove_file("new").unwrap();
+        }
+    }
+
+    fn a_file_can_be_opened_and_published_without_any_path(bed: &Bed) {
+        kernel::own_fs();
+        std::env::set_current_dir(bed.dir()).unwrap();
+        let file = OpenOptions::new().anonymous_in(".").unwrap();
+        file.publish("new").unwrap();
+        linkable::write("new", "written").unwrap();
+        assert_eq!((bed.names(), bed.read("new")), (vec!["new".into()], "written".into()));
+    }
+
+    fn another_directory_of_the_mount_serves_too(bed: &Bed) {
+        fs::create_dir(bed.path("other")).unwrap();
+        bed.file("a").publish(bed.path("other/new")).unwrap();
+        bed.file("b").replace(bed.path("other/new")).unwrap();
+        assert_eq!((bed.names(), bed.read("other/new")), (vec!["other".into()], "b".into()));
+    }
+
+    fn another_mount_is_told_as_such(bed: &Bed) {
+        let here = bed.dir().metadata().unwrap().dev();
+        let elsewhere = |dir: &&str| fs::metadata(dir).is_ok_and(|dir| dir.dev() != here);
+        let other = ["/dev/shm", "/sys", "/dev"].into_iter().find(elsewhere).unwrap();
+        let other = Path::new(other).join("linkable-test");
+        let file = refused(bed.file("kept").publish(&other), PublishErrorKind::CrossesDevices, libc::EXDEV);
+        let file = refused(file.replace(&other), PublishErrorKind::CrossesDevices, libc::EXDEV);
+        file.publish(bed.path("new")).unwrap();
+        assert_eq!(bed.read("new"), "kept");
+    }
+
+    fn of_sixteen_racing_publishers_one_wins(bed: &Bed) {
+        for round in 0..50 {
+            let name = bed.path(format!("{round}"));
+            let files: Vec<_> = (0..16).map(|i| bed.file(&format!("{i}"))).collect();
+            let winners: Vec<bool> = thread::scope(|scope| {
+                let race = |file: LinkableFile| scope.spawn(|| match file.publish(&name) {
+                    Ok(_) => true,
+                    Err(error) => {
+                        assert_eq!(error.kind(), PublishErrorKind::AlreadyExists);
+                        false
+                    }
+                });
+                let racers: Vec<_> = files.into_iter().map(race).collect();
+                racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+            });
+            let winner = winners.iter().position(|&won| won).unwrap();
+            assert_eq!(winners.iter().filter(|&&won| won).count(), 1);
+            assert_eq!(fs::read_to_string(name).unwrap(), winner.to_string());
+        }
+    }
+
+    fn readers_never_see_a_part_or_a_gap(bed: &Bed) {
+        const SIZE: usize = 50_000;
+        let target = bed.path("file");
+        let text = |byte: u8| String::from_utf8(vec![byte; SIZE]).unwrap();
+        bed.file(&text(b'z')).publish(&target).unwrap();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let read = || {
+                let mut reads = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let text = fs::read(&target).expect("a gap");
+                    assert_eq!(text.len(), SIZE, "a part");
+                    assert!(text.iter().all(|byte| *byte == text[0]), "a mixture");
+                    reads += 1;
+                }
+                reads
+            };
+            let readers = [scope.spawn(read), scope.spawn(read)];
+            let mut options = PublishOptions::new();
+            options.replace(true).durability(Durability::None);
+            for round in 0..500 {
+                let file = bed.file(&text(b'a' + round as u8 % 26));
+                options.publish(file, &target).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+            for reader in readers {
+                assert!(reader.join().unwrap() > 0, "never read");
+            }
+        });
+    }
+
+    fn many_threads_can_replace_the_same_name(bed: &Bed) {
+        thread::scope(|scope| {
+            for i in 0..8 {
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        bed.file(&format!("{i}")).replace(bed.path("file")).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!((bed.names(), bed.read("file").len()), (vec!["file".into()], 1));
+    }
+
+    fn the_directory_may_be_renamed_meanwhile(bed: &Bed) {
+        fs::create_dir(bed.path("before")).unwrap();
+        let open = || OpenOptions::new().anonymous_in(bed.path("before")).unwrap();
+        let (published, dropped) = (open(), open());
+        fs::rename(bed.path("before"), bed.path("after")).unwrap();
+        published.publish(bed.path("after/new")).unwrap();
+        drop(dropped);
+        let names: Vec<_> = fs::read_dir(bed.path("after")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["new"]);
+    }
+
+    fn chdir_meanwhile_does_not_matter_to_the_clean_up(bed: &Bed) {
+        kernel::own_fs();
+        for dir in ["opened", "later"] {
+            fs::create_dir(bed.path(dir)).unwrap();
+        }
+        std::env::set_current_dir(bed.path("opened")).unwrap();
+        let file = OpenOptions::new().anonymous_in(".").unwrap();
+        let failed = OpenOptions::new().anonymous_in(".").unwrap().replace("../later").unwrap_err();
+        std::env::set_current_dir(bed.path("later")).unwrap();
+        drop((file, failed));
+        for dir in ["opened", "later", "."] {
+            let hidden = fs::read_dir(bed.path(dir)).unwrap().map(|e| e.unwrap().file_name());
+            assert!(!hidden.into_iter().any(|name| name.as_bytes().starts_with(b".linkable")));
+        }
+    }
+
+    fn a_removed_directory_is_not_found_and_the_file_lives_on(bed: &Bed) {
+        fs::create_dir(bed.path("gone")).unwrap();
+        let mut file = OpenOptions::new().read(true).anonymous_in(bed.path("gone")).unwrap();
+        file.write_all(b"kept").unwrap();
+        // With a temporary name in it, the directory cannot be removed, but that name can.
+        let _ = fs::remove_dir_all(bed.path("gone"));
+        let error = file.publish(bed.path("gone/new")).unwrap_err();
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::ENOENT));
+        assert_eq!(error.kind(), PublishErrorKind::NotFound);
+        let PublishError::NotPublished { file, .. } = error else { panic!("{error:?}") };
+        assert_eq!(contents(&file), "kept");
+        if bed.is_anonymous() {
+            file.publish(bed.path("new")).unwrap();
+            assert_eq!(bed.read("new"), "kept");
+        } else {
+            refused(file.publish(bed.path("new")), PublishErrorKind::NeverLinkable, libc::ENOENT);
+        }
+    }
+
+    fn a_removed_current_directory_is_not_found(bed: &Bed) {
+        kernel::own_fs();
+        fs::create_dir(bed.path("gone")).unwrap();
+        std::env::set_current_dir(bed.path("gone")).unwrap();
+        fs::remove_dir(bed.path("gone")).unwrap();
+        refused(bed.open().publish("new"), PublishErrorKind::NotFound, libc::ENOENT);
+    }
+
+    fn a_file_published_elsewhere_by_hand_keeps_that_name(bed: &Bed) {
+        let file = bed.file("linked");
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&file);
+        rustix::fs::linkat(
+            rustix::fs::CWD,
+            format!("/proc/thread-self/fd/{descriptor}"),
+            rustix::fs::CWD,
+            bed.path("by hand"),
+            rustix::fs::AtFlags::SYMLINK_FOLLOW,
+        ).unwrap();
+        drop(file);
+        assert_eq!((bed.names(), bed.read("by hand")), (vec!["by hand".into()], "linked".into()));
+    }
+
+    fn write_replaces_and_creates(bed: &Bed) {
+        linkable::write(bed.path("file"), "one").unwrap();
+        linkable::write(bed.path("file"), b"two").unwrap();
+        assert_eq!((bed.names(), bed.read("file")), (vec!["file".into()], "two".into()));
+        fs::create_dir(bed.path("dir")).unwrap();
+        for (path, errno) in [("missing/file", libc::ENOENT), ("dir", libc::EISDIR)] {
+            let error = linkable::write(bed.path(path), "x").unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(errno));
+        }
+        assert_eq!(bed.names(), ["dir", "file"]);
+    }
+
+    fn a_failed_replace_is_cleaned_up_with_the_handle(bed: &Bed) {
+        fs::create_dir(bed.path("dir")).unwrap();
+        let file = refused(bed.file("kept").replace(bed.path("dir")), PublishErrorKind::IsADirectory, libc::EISDIR);
+        assert!(!file.is_anonymous());
+        assert_eq!(bed.names().len(), 2);
+        let file = refused(file.replace(bed.path("dir")), PublishErrorKind::IsADirectory, libc::EISDIR);
+        assert_eq!(bed.names().len(), 2, "one temporary name, however often it is tried");
+        drop(file);
+        assert_eq!(bed.names(), ["dir"]);
+    }
+}
+
+/// Somebody else's file under the temporary name is not ours to remove.
+#[test]
+fn clean_up_removes_nothing_but_our_own_file() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        let file = bed.file("ours");
+        let name = bed.names().remove(0);
+        fs::remove_file(bed.path(&name)).unwrap();
+        fs::write(bed.path(&name), "theirs").unwrap();
+        drop(file);
+        assert_eq!(bed.read(&name), "theirs");
+        fs::remove_file(bed.path(&name)).unwrap();
+    });
+}
+
+/// Without RENAME_NOREPLACE the temporary name is linked to the final one and removed.
+#[test]
+fn without_noreplace_a_hard_link_never_replaces_either() {
+    for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP] {
+        on(Route::Named(libc::EOPNOTSUPP), move |bed| {
+            deny(errno, &[Rule::call(libc::SYS_renameat2)]);
+            bed.file("whole").publish(bed.path("new")).unwrap();
+            assert_eq!(
+                (bed.names(), bed.read("new")),
+                (vec!["new".into()], "whole".into())
+            );
+            let outcome = bed.open().publish(bed.path("new"));
+            refused(outcome, PublishErrorKind::AlreadyExists, libc::EEXIST);
+            bed.file("newer").replace(bed.path("new")).unwrap();
+            assert_eq!(
+                (bed.names(), bed.read("new")),
+                (vec!["new".into()], "newer".into())
+            );
+        });
+    }
+}
+
+#[test]
+fn without_noreplace_and_hard_links_publish_says_so_and_replace_works() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
+        deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);
+        let file = refused(
+            bed.file("whole").publish(bed.path("new")),
+            PublishErrorKind::Unsupported,
+            libc::EINVAL,
+        );
+        file.replace(bed.path("new")).unwrap();
+        assert_eq!(
+            (bed.names(), bed.read("new")),
+            (vec!["new".into()], "whole".into())
+        );
+    });
+}

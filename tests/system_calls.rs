@@ -1,0 +1,256 @@
+//! What operations cost, and in which order things happen: as seen by strace(1).
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use common::kernel::{self, Rule};
+use common::trace::{self, names};
+use common::{deny, in_thread};
+use linkable::{
+    Durability, OpenOptionsAnonymousExt, PublishError, PublishErrorKind, PublishOptions,
+};
+
+/// Opens a file in `dir`, writes to it, gives it the name `new` and closes it.
+fn save(dir: &Path, replace: bool, durability: Durability) {
+    let mut file = OpenOptions::new().anonymous_in(dir).unwrap();
+    file.write_all(b"contents").unwrap();
+    let mut options = PublishOptions::new();
+    options.replace(replace).durability(durability);
+    options.publish(file, dir.join("new")).unwrap();
+}
+
+/// The calls of `save` in a directory where `new` is there or not.
+fn calls_of_save(test: &str, taken: bool, replace: bool, durability: Durability) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    // The first random name of a thread takes its seed from the kernel.
+    save(dir.path(), false, Durability::None);
+    save(dir.path(), true, Durability::None);
+    if !taken {
+        fs::remove_file(dir.path().join("new")).unwrap();
+    }
+    let calls = trace::calls(test, &[], || save(dir.path(), replace, durability));
+    calls.into_iter().map(|call| call.name).collect()
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_new_name_costs_four_calls() {
+    let test = "a_new_name_costs_four_calls";
+    let calls = calls_of_save(test, false, false, Durability::None);
+    assert_eq!(calls, ["openat", "write", "linkat", "close"]);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn replacing_an_absent_file_costs_four_calls() {
+    let test = "replacing_an_absent_file_costs_four_calls";
+    let calls = calls_of_save(test, false, true, Durability::None);
+    assert_eq!(calls, ["openat", "write", "linkat", "close"]);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn replacing_a_file_costs_six_calls() {
+    let test = "replacing_a_file_costs_six_calls";
+    let calls = calls_of_save(test, true, true, Durability::None);
+    assert_eq!(
+        calls,
+        ["openat", "write", "linkat", "linkat", "renameat", "close"]
+    );
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn contents_costs_one_call_more_and_comes_before_the_name() {
+    let test = "contents_costs_one_call_more_and_comes_before_the_name";
+    let calls = calls_of_save(test, false, false, Durability::Contents);
+    assert_eq!(calls, ["openat", "write", "fsync", "linkat", "close"]);
+}
+
+/// No sync between the temporary link and the rename: it would make the temporary name durable.
+#[test]
+#[ignore = "needs strace"]
+fn nothing_is_synced_between_link_and_rename() {
+    let test = "nothing_is_synced_between_link_and_rename";
+    let calls = calls_of_save(test, true, true, Durability::Contents);
+    let expected = [
+        "openat", "write", "fsync", "linkat", "linkat", "renameat", "close",
+    ];
+    assert_eq!(calls, expected);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_durable_new_name_costs_eight_calls() {
+    let test = "a_durable_new_name_costs_eight_calls";
+    let calls = calls_of_save(test, false, false, Durability::Full);
+    let expected = [
+        "openat", "write", "openat", "fsync", "linkat", "fsync", "close", "close",
+    ];
+    assert_eq!(calls, expected);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_durable_replace_costs_ten_calls() {
+    let test = "a_durable_replace_costs_ten_calls";
+    let calls = calls_of_save(test, true, true, Durability::Full);
+    let expected = [
+        "openat", "write", "openat", "fsync", "linkat", "linkat", "renameat", "fsync", "close",
+        "close",
+    ];
+    assert_eq!(calls, expected);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_named_publish_costs_nine_calls() {
+    let test = "a_named_publish_costs_nine_calls";
+    deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
+    let calls = calls_of_save(test, false, false, Durability::None);
+    let calls: Vec<_> = calls.iter().map(String::as_str).collect();
+    let open = if cfg!(target_arch = "x86_64") {
+        "open"
+    } else {
+        "openat"
+    };
+    let opening = ["openat", open, "openat", "fstat", "newfstatat"];
+    assert_eq!(
+        calls,
+        [&opening[..], &["write", "renameat2", "close", "close"]].concat()
+    );
+}
+
+/// What Linux before 6.10 does to ordinary users.
+#[test]
+#[ignore = "needs strace"]
+fn where_only_procfs_serves_it_is_tried_first_the_next_time() {
+    let test = "where_only_procfs_serves_it_is_tried_first_the_next_time";
+    deny(libc::ENOENT, &[Rule::link_empty_path()]);
+    let calls = calls_of_save(test, false, false, Durability::None);
+    let expected = ["openat", "write", "linkat", "fstat", "close"];
+    assert_eq!(calls, expected);
+}
+
+/// UNAME26 makes a kernel call itself 2.6; with `EISDIR` it then is from before `O_TMPFILE`.
+#[test]
+#[ignore = "needs strace"]
+fn a_kernel_without_o_tmpfile_is_asked_once() {
+    let test = "a_kernel_without_o_tmpfile_is_asked_once";
+    const UNAME26: libc::c_ulong = 0x0002_0000;
+    // SAFETY: changes what uname(2) says, nothing else.
+    assert_ne!(unsafe { libc::personality(UNAME26) }, -1);
+    deny(libc::EISDIR, &Rule::open_with(libc::O_TMPFILE));
+    let dir = tempfile::tempdir().unwrap();
+    let open = || drop(OpenOptions::new().anonymous_in(&dir).unwrap());
+    let first = trace::calls(test, &[], || {
+        open();
+        open();
+    });
+    let asked = first.iter().filter(|call| call.text.contains("O_TMPFILE"));
+    assert_eq!(asked.count(), 1);
+}
+
+/// `-wx` is enough to create a file, but fsync(2) of a directory needs it open.
+#[test]
+#[ignore = "needs strace"]
+fn a_directory_that_cannot_be_read_is_made_durable_by_the_file() {
+    let test = "a_directory_that_cannot_be_read_is_made_durable_by_the_file";
+    let dir = tempfile::tempdir().unwrap();
+    kernel::give_to_ordinary_user(dir.path());
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o333)).unwrap();
+    let calls = trace::calls(test, &[], || {
+        in_thread(move || {
+            kernel::as_ordinary_user();
+            save(dir.path(), false, Durability::Full);
+            std::mem::forget(dir);
+        });
+    });
+    let syncs: Vec<_> = calls
+        .iter()
+        .filter(|call| ["fsync", "fdatasync", "linkat"].contains(&call.name.as_str()))
+        .collect();
+    let order: Vec<_> = syncs.iter().map(|call| call.name.as_str()).collect();
+    assert_eq!(order, ["fsync", "linkat", "fsync"]);
+    assert_eq!(syncs[0].text, syncs[2].text, "the same file");
+}
+
+/// The order of the syncs is fixed, so the second one is the directory's.
+fn with_a_failing_second_sync(test: &str, errno: &str, check: fn(&Path, PublishError)) {
+    let dir = tempfile::tempdir().unwrap();
+    let inject = format!("inject=fsync:error={errno}:when=2");
+    let calls = trace::calls(
+        test,
+        &["-e", "trace=fsync,?access,?faccessat", "-e", &inject],
+        || {
+            let file = OpenOptions::new().anonymous_in(&dir).unwrap();
+            let mut options = PublishOptions::new();
+            options.durability(Durability::Full);
+            check(
+                dir.path(),
+                options.publish(file, dir.path().join("new")).unwrap_err(),
+            );
+        },
+    );
+    assert_eq!(names(&calls), ["fsync", "fsync"]);
+}
+
+/// `EINVAL` is what network file systems say that cannot sync a directory at all.
+#[test]
+#[ignore = "needs strace"]
+fn a_directory_that_cannot_be_synced_is_not_durable_but_published() {
+    let test = "a_directory_that_cannot_be_synced_is_not_durable_but_published";
+    with_a_failing_second_sync(test, "EINVAL", |dir, error| {
+        assert_eq!(error.kind(), PublishErrorKind::NotDurable);
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::EINVAL));
+        let PublishError::NotDurable { file, path, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(path, dir.join("new"));
+        assert_eq!(
+            file.metadata().unwrap().ino(),
+            path.metadata().unwrap().ino()
+        );
+    });
+}
+
+/// Between open(2) of the directory and that of the file, its path is given to another one.
+#[test]
+#[ignore = "needs strace"]
+fn a_directory_exchanged_while_opening_gets_no_litter() {
+    let test = "a_directory_exchanged_while_opening_gets_no_litter";
+    let base = tempfile::tempdir().unwrap();
+    let (dir, moved) = (base.path().join("dir"), base.path().join("moved"));
+    fs::create_dir(&dir).unwrap();
+    deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
+    // In its thread: O_TMPFILE, on aarch64 the directory, and the file, which has to wait.
+    let nth = if cfg!(target_arch = "x86_64") { 2 } else { 3 };
+    let delay = format!("inject=openat:delay_enter=500000:when={nth}");
+    let calls = trace::calls(test, &["-e", "trace=%file,close", "-e", &delay], || {
+        let opener = thread::spawn({
+            let dir = dir.clone();
+            move || OpenOptions::new().anonymous_in(dir).unwrap()
+        });
+        thread::sleep(Duration::from_millis(250));
+        fs::rename(&dir, &moved).unwrap();
+        fs::create_dir(&dir).unwrap();
+        let file = opener.join().unwrap();
+        let count = |dir| fs::read_dir(dir).unwrap().count();
+        assert_eq!((count(&dir), count(&moved)), (1, 0));
+        fs::rename(&dir, base.path().join("again")).unwrap();
+        drop(file);
+        assert_eq!(count(&base.path().join("again")), 0);
+    });
+    let missed =
+        |call: &trace::Call| call.text.contains(".linkable-") && call.text.contains("= -1 ENOENT");
+    assert!(
+        calls.iter().any(missed),
+        "the directory was not exchanged in time"
+    );
+}
