@@ -142,8 +142,8 @@ fn where_only_procfs_serves_it_is_tried_first_the_next_time() {
 #[test]
 #[ignore = "needs strace"]
 fn a_kernel_without_o_tmpfile_is_asked_once() {
-    let test = "a_kernel_without_o_tmpfile_is_asked_once";
     const UNAME26: libc::c_ulong = 0x0002_0000;
+    let test = "a_kernel_without_o_tmpfile_is_asked_once";
     // SAFETY: changes what uname(2) says, nothing else.
     assert_ne!(unsafe { libc::personality(UNAME26) }, -1);
     deny(libc::EISDIR, &Rule::open_with(libc::O_TMPFILE));

@@ -134,7 +134,7 @@ impl Named {
                 match linkat(from, &self.path, to, target.name, AtFlags::empty()) {
                     // Drop removes the temporary name, which is the second one now.
                     Ok(()) => Ok(()),
-                    // No hard links either (FAT, exFAT): say that it was the rename that is missing.
+                    // No hard links either (FAT, exFAT by FUSE): it is the rename that is missing.
                     Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP) => {
                         Err((self, unsupported.into()))
                     }

@@ -1,5 +1,6 @@
 //! Faults and surroundings, each for one thread, made by the kernel and not by the code under test.
 
+use std::collections::BTreeMap;
 use std::ffi::c_long;
 use std::fs;
 use std::panic::resume_unwind;
@@ -82,12 +83,16 @@ impl Rule {
 
 /// From now on these calls fail with `errno`, in this thread and those that it starts.
 pub fn deny(errno: i32, rules: &[Rule]) {
-    let rules = rules
-        .iter()
-        .map(|rule| (rule.number, rule.condition().into_iter().collect()))
-        .collect();
+    let mut calls = BTreeMap::<_, Vec<_>>::new();
+    for rule in rules {
+        // Any of a call's conditions will do, and none at all stands for the call as such.
+        calls
+            .entry(rule.number)
+            .or_default()
+            .extend(rule.condition());
+    }
     let filter = SeccompFilter::new(
-        rules,
+        calls,
         SeccompAction::Allow,
         SeccompAction::Errno(errno.unsigned_abs()),
         std::env::consts::ARCH.try_into().unwrap(),
@@ -159,4 +164,10 @@ pub fn as_ordinary_user() {
         set_thread_res_gid(group, group, group).unwrap();
         set_thread_res_uid(user, user, user).unwrap();
     }
+}
+
+/// [`as_ordinary_user`], who may write in `directory`.
+pub fn as_ordinary_user_in(directory: &Path) {
+    give_to_ordinary_user(directory);
+    as_ordinary_user();
 }

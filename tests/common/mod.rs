@@ -70,6 +70,13 @@ impl Bed {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
+    /// One file is in the directory, with these contents, and nothing else.
+    #[track_caller]
+    pub fn holds_only(&self, name: &str, contents: &str) {
+        assert_eq!(self.names(), [name]);
+        assert_eq!(self.read(name), contents);
+    }
+
     /// All names in the directory, in order.
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.dir()).unwrap();

@@ -1,0 +1,74 @@
+//! Memory: a new name costs none.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use common::{on, Bed, Route};
+use linkable::{Durability, OpenOptionsAnonymousExt, PublishOptions};
+
+/// The system's allocator, which counts what each thread asks it for.
+struct Counting;
+
+thread_local!(static ALLOCATIONS: Cell<usize> = const { Cell::new(0) });
+
+// SAFETY: all is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        System.alloc(layout)
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        System.dealloc(memory, layout);
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(body: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.with(Cell::get);
+    body();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+fn publish_new(bed: &Bed) {
+    let path = bed.path("new");
+    let mut options = OpenOptions::new();
+    options.read(true).mode(0o640).custom_flags(libc::O_SYNC);
+    for durability in [Durability::None, Durability::Contents, Durability::Full] {
+        let count = allocations(|| {
+            let mut file = options.anonymous_in(bed.dir()).unwrap();
+            file.write_all(b"contents").unwrap();
+            PublishOptions::new()
+                .durability(durability)
+                .publish(file, &path)
+                .unwrap();
+        });
+        assert_eq!(count, 0, "{durability:?}");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_new_name_allocates_nothing() {
+    on(Route::Anonymous, publish_new);
+}
+
+#[test]
+fn a_new_name_by_way_of_procfs_allocates_nothing() {
+    on(Route::Anonymous, |bed| {
+        common::deny(libc::ENOENT, &[common::Rule::link_empty_path()]);
+        publish_new(bed);
+    });
+}
+
+#[test]
+fn an_allocation_would_be_seen() {
+    assert_eq!(allocations(|| drop(Box::new(1))), 1);
+}

@@ -1,0 +1,283 @@
+//! Surroundings: fork, threads, no procfs, a forged one, mounts, chroot, other credentials.
+
+mod common;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{symlink, MetadataExt};
+use std::thread;
+
+use common::kernel::{self, Rule};
+use common::{contents, deny, in_thread, on, on_both_routes, Bed, Route};
+use linkable::{OpenOptionsAnonymousExt, PublishError, PublishErrorKind};
+
+/// Runs `body` in a child process, which has the same descriptors, and tells whether it returned.
+fn in_child(body: impl FnOnce()) -> bool {
+    // SAFETY: the child is this thread alone and leaves by _exit(2).
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+        0 => {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            // SAFETY: ends the process without running what belongs to the parent.
+            unsafe { libc::_exit(i32::from(outcome.is_err())) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: `status` outlives the call.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+        }
+    }
+}
+
+on_both_routes! {
+    /// A procfs directory kept from before the fork would lead to the parent's descriptors.
+    fn a_child_publishes_its_own_file_and_not_the_parents(bed: &Bed) {
+        kernel::give_to_ordinary_user(bed.dir());
+        let dir = bed.dir().to_owned();
+        in_thread(move || {
+            kernel::as_ordinary_user();
+            let open = || OpenOptions::new().anonymous_in(&dir).unwrap();
+            let (mut file, other, _third) = (open(), open(), open());
+            file.write_all(b"inherited").unwrap();
+            // So that whatever is remembered is remembered from the parent.
+            other.publish(dir.join("parent")).unwrap();
+            let path = dir.join("child");
+            assert!(in_child(|| {
+                file.publish(path).unwrap();
+            }));
+            assert_eq!(fs::read_to_string(dir.join("child")).unwrap(), "inherited");
+
+            let path = dir.join("child's own");
+            assert!(in_child(|| {
+                let mut file = open();
+                file.write_all(b"own").unwrap();
+                file.publish(path).unwrap();
+            }));
+            assert_eq!(fs::read_to_string(dir.join("child's own")).unwrap(), "own");
+            assert_eq!(fs::read_to_string(dir.join("parent")).unwrap(), "");
+        });
+    }
+
+    fn a_thread_with_its_own_descriptors_publishes_its_own_file(bed: &Bed) {
+        kernel::own_descriptors();
+        bed.file("own").publish(bed.path("new")).unwrap();
+        bed.file("own too").replace(bed.path("new")).unwrap();
+        bed.holds_only("new", "own too");
+    }
+
+    #[ignore = "needs root, to unmount /proc"]
+    fn procfs_is_not_needed(bed: &Bed) {
+        kernel::own_mounts();
+        kernel::without_procfs();
+        kernel::as_ordinary_user_in(bed.dir());
+        bed.file("new").publish(bed.path("new")).unwrap();
+        bed.file("newer").replace(bed.path("new")).unwrap();
+        bed.holds_only("new", "newer");
+    }
+
+    #[ignore = "needs root, for chroot"]
+    fn a_chroot_without_procfs_serves(bed: &Bed) {
+        kernel::own_fs();
+        fs::create_dir(bed.path("dir")).unwrap();
+        let (outside, dir) = (bed.file("outside"), bed.dir().to_owned());
+        in_thread(move || {
+            kernel::own_fs();
+            rustix::process::chroot(&dir).unwrap();
+            std::env::set_current_dir("/").unwrap();
+            outside.publish("/dir/outside").unwrap();
+            let mut file = OpenOptions::new().anonymous_in("/dir").unwrap();
+            file.write_all(b"inside").unwrap();
+            file.replace("dir/inside").unwrap();
+        });
+        assert_eq!(bed.read("dir/outside"), "outside");
+        assert_eq!(bed.read("dir/inside"), "inside");
+        assert_eq!(fs::read_dir(bed.path("dir")).unwrap().count(), 2);
+    }
+
+    #[ignore = "needs root, to mount"]
+    fn a_mount_point_is_told_and_left_alone(bed: &Bed) {
+        kernel::own_mounts();
+        fs::write(bed.path("below"), "below").unwrap();
+        fs::write(bed.path("mounted"), "").unwrap();
+        kernel::bind(&bed.path("below"), &bed.path("mounted"));
+        let error = bed.file("kept").replace(bed.path("mounted")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::MountPoint);
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::EBUSY));
+        let PublishError::NotPublished { file, .. } = error else { panic!("{error:?}") };
+        let error = file.publish(bed.path("mounted")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::AlreadyExists);
+        assert_eq!(bed.read("mounted"), "below");
+        kernel::unmount_at(&bed.path("mounted"));
+    }
+
+    /// The same directory of the same file system, seen through another mount.
+    #[ignore = "needs root, to mount"]
+    fn another_bind_mount_crosses_devices(bed: &Bed) {
+        kernel::own_mounts();
+        for dir in ["one", "two"] {
+            fs::create_dir(bed.path(dir)).unwrap();
+        }
+        kernel::bind(&bed.path("one"), &bed.path("two"));
+        let file = OpenOptions::new().anonymous_in(bed.path("one")).unwrap();
+        let error = file.publish(bed.path("two/new")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::CrossesDevices);
+        drop(error);
+        kernel::unmount_at(&bed.path("two"));
+    }
+
+    #[ignore = "needs root, to mount"]
+    fn a_full_disk_leaves_the_old_file_and_can_still_name_a_new_one(bed: &Bed) {
+        kernel::own_mounts();
+        kernel::mount_new("tmpfs", bed.dir(), "size=64k");
+        fs::write(bed.path("file"), "old").unwrap();
+        let mut file = bed.file("new");
+        let error = file.write_all(&vec![0; 100_000]).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+        let error = linkable::write(bed.path("file"), "x").unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(bed.read("file"), "old");
+        file.as_file().set_len(3).unwrap();
+        file.replace(bed.path("file")).unwrap();
+        bed.holds_only("file", "new");
+        kernel::unmount_at(bed.dir());
+    }
+
+    #[ignore = "needs root, to mount"]
+    fn a_disk_without_inodes_is_the_callers_error(bed: &Bed) {
+        kernel::own_mounts();
+        kernel::mount_new("tmpfs", bed.dir(), "nr_inodes=2");
+        fs::write(bed.path("last"), "").unwrap();
+        let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+        kernel::unmount_at(bed.dir());
+    }
+
+    #[ignore = "needs root, for chattr"]
+    fn an_immutable_directory_is_no_matter_of_policy(bed: &Bed) {
+        let immutable = rustix::fs::IFlags::IMMUTABLE;
+        fs::create_dir(bed.path("dir")).unwrap();
+        let dir = File::open(bed.path("dir")).unwrap();
+        let flags = rustix::fs::ioctl_getflags(&dir).unwrap();
+        rustix::fs::ioctl_setflags(&dir, flags | immutable).unwrap();
+        let refused = OpenOptions::new().anonymous_in(bed.path("dir"));
+        let outcome = bed.file("kept").publish(bed.path("dir/new"));
+        rustix::fs::ioctl_setflags(&dir, flags).unwrap();
+        assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::EPERM));
+        let error = outcome.unwrap_err();
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::EPERM));
+        assert_eq!(error.kind(), PublishErrorKind::Other);
+    }
+}
+
+/// Here the process has another file under the same number: `/proc/self/fd` is the wrong table, and
+/// `/proc/thread-self/fd` the right one.
+#[test]
+fn the_way_through_procfs_takes_the_threads_own_descriptors() {
+    on(Route::Anonymous, |bed| {
+        deny(libc::ENOENT, &[Rule::link_empty_path()]);
+        let decoy = File::create(bed.path("decoy")).unwrap();
+        let (number, dir) = (decoy.as_raw_fd(), bed.dir().to_owned());
+        in_thread(move || {
+            kernel::own_descriptors();
+            // Closes it here; the process goes on having it.
+            drop(decoy);
+            let mut opened = Vec::new();
+            let mut file = loop {
+                let file = OpenOptions::new().anonymous_in(&dir).unwrap();
+                if file.as_raw_fd() == number {
+                    break file;
+                }
+                opened.push(file);
+            };
+            file.write_all(b"own").unwrap();
+            file.publish(dir.join("new")).unwrap();
+        });
+        assert_eq!(bed.read("new"), "own");
+        assert_eq!(bed.path("decoy").metadata().unwrap().nlink(), 1);
+    });
+}
+
+/// Linux before 6.10 without procfs: the one thing that cannot be done.
+#[test]
+#[ignore = "needs root, to unmount /proc"]
+fn without_procfs_and_the_first_way_the_error_says_so() {
+    on(Route::Anonymous, |bed| {
+        let (file, path) = (bed.file("kept"), bed.path("new"));
+        let error = in_thread(move || {
+            kernel::own_mounts();
+            kernel::without_procfs();
+            deny(libc::ENOENT, &[Rule::link_empty_path()]);
+            file.publish(path).unwrap_err()
+        });
+        assert_eq!(error.kind(), PublishErrorKind::ProcUnavailable);
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::ENOENT));
+        assert!(error.to_string().contains("procfs"), "{error}");
+        let PublishError::NotPublished { file, .. } = error else {
+            panic!("{error:?}")
+        };
+        file.publish(bed.path("new")).unwrap();
+        assert_eq!(bed.read("new"), "kept");
+    });
+}
+
+/// A file in the place of `/proc/self/fd/N` that is not ours is not published in its stead.
+#[test]
+#[ignore = "needs root, to mount"]
+fn a_forged_procfs_publishes_nothing() {
+    on(Route::Anonymous, |bed| {
+        let file = bed.file("ours");
+        let forged = bed.path("self/fd");
+        fs::create_dir_all(&forged).unwrap();
+        let decoy = forged.join(file.as_raw_fd().to_string());
+        fs::write(&decoy, "decoy").unwrap();
+        let (self_dir, path) = (bed.path("self"), bed.path("new"));
+        let error = in_thread(move || {
+            kernel::own_mounts();
+            kernel::mount_new("tmpfs", "/proc".as_ref(), "");
+            symlink(self_dir, "/proc/self").unwrap();
+            deny(libc::ENOENT, &[Rule::link_empty_path()]);
+            file.publish(path).unwrap_err()
+        });
+        assert_eq!(error.kind(), PublishErrorKind::ProcUnavailable);
+        assert!(!bed.path("new").exists());
+        assert_eq!(decoy.metadata().unwrap().nlink(), 1);
+    });
+}
+
+/// `protected_hardlinks` is on in every distribution.
+#[test]
+#[ignore = "needs root, to drop it"]
+fn a_file_opened_before_privileges_were_dropped_is_link_forbidden() {
+    assert_eq!(
+        fs::read_to_string("/proc/sys/fs/protected_hardlinks")
+            .unwrap()
+            .trim(),
+        "1"
+    );
+    on(Route::Anonymous, |bed| {
+        kernel::give_to_ordinary_user(bed.dir());
+        let (file, path) = (bed.file("root's"), bed.path("new"));
+        let error = in_thread(move || {
+            kernel::as_ordinary_user();
+            file.publish(path).unwrap_err()
+        });
+        assert_eq!(error.kind(), PublishErrorKind::LinkForbidden);
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::EPERM));
+        let PublishError::NotPublished { file, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(contents(&file), "root's");
+        file.publish(bed.path("new")).unwrap();
+    });
+}
+
+/// The two promises at once: each thread of a pool has its own way, in one process.
+#[test]
+fn both_routes_can_be_gone_in_one_process() {
+    let anonymous = thread::spawn(|| on(Route::Anonymous, |bed| drop(bed.open())));
+    let named = thread::spawn(|| on(Route::Named(libc::EOPNOTSUPP), |bed| drop(bed.open())));
+    anonymous.join().unwrap();
+    named.join().unwrap();
+}
