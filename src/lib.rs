@@ -1,8 +1,68 @@
 //! Files that get their name last.
+//!
+//! A file is opened without a name (`O_TMPFILE`), written, and then given its name in one step
+//! (linkat(2)). Nobody ever sees a part of it, a crash leaves nothing behind, and it is whole after
+//! a power cut. This is an extension of [`std::fs::OpenOptions`]:
+//!
+//! ```
+//! use std::fs::OpenOptions;
+//! use std::io::Write;
+//! use linkable::OpenOptionsAnonymousExt;
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let dir = dir.path();
+//! let mut file = OpenOptions::new().anonymous_in(dir)?; // no name: nobody sees it
+//! writeln!(file, "colour = 'blue'")?;                   // a crash leaves nothing
+//! file.replace(dir.join("config.toml"))?;               // there, whole, at once
+//! # assert_eq!(std::fs::read(dir.join("config.toml"))?, b"colour = 'blue'\n");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Where to start
+//!
+//! - [`write()`]: a whole file in one call.
+//! - [`OpenOptionsAnonymousExt::anonymous_in`]: opens a [`LinkableFile`], which is written like any
+//!   file.
+//! - [`LinkableFile::publish`] and [`LinkableFile::replace`]: give it its name, if that is free or in
+//!   any case.
+//! - [`PublishOptions`] and [`Durability`]: what it is to survive, a killed process or a power cut.
+//! - [`PublishError`]: gives the file back, and [`PublishErrorKind`] says why.
+//! - [`OpenOptionsAnonymousExt::scratch_in`]: a file that never gets a name.
+//!
+//! # When there is a name after all
+//!
+//! Where `O_TMPFILE` is not supported the same calls work on a hidden named file in the same
+//! directory, `.linkable-<random>.tmp`, which is renamed at the end;
+//! [`is_anonymous`](LinkableFile::is_anonymous) tells. Support is a fact of one mount, and the
+//! kernel is asked each time.
+//!
+//! | open(2) says | for example |
+//! |---|---|
+//! | `EOPNOTSUPP` | NFS, FAT, exFAT, 9p, most of FUSE, gVisor; overlayfs before Linux 6.10 |
+//! | `EISDIR` | Linux before 3.11, some SMB, old gVisor |
+//! | `ENOSYS` | sandboxes |
+//! | `EINVAL` | emulators, nanos |
+//! | (not asked) | Android, whose policy denies link(2) |
+//!
+//! Supported since: ext2, ext3, ext4, tmpfs, minix and udf 3.11; xfs 3.15; btrfs and f2fs 3.16; ubifs
+//! 4.9; FUSE, if the server does it, 6.1; overlayfs 6.10.
+//!
+//! The named file keeps the same promises but one: if the process is killed, its temporary name
+//! stays. Such names can be removed when no program that uses them is running.
+//!
+//! # What is not promised
+//!
+//! - Other hard links of a replaced file keep the old contents; the new file has its own mode, owner
+//!   and attributes; a symlink at the target is replaced, not followed.
+//! - Of two programs that load, change and replace a file, the later one wins.
+//! - inotify(7) shows a plain link as `IN_CREATE` of the name: watchers that wait for `IN_MOVED_TO`
+//!   or `IN_CLOSE_WRITE` miss it.
+//! - A file can be published in the mount that it was opened in, best in the same directory.
+//! - On ZFS each link of a nameless file waits for a transaction group.
 #![forbid(unsafe_code)]
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-compile_error!("linkable needs Linux or Android: O_TMPFILE and linkat(2) with AT_EMPTY_PATH");
+compile_error!("linkable needs Linux or Android, whose linkat(2) can name a file that has no name");
 
 mod backend;
 mod custom_flags;
@@ -22,3 +82,7 @@ pub use linkable_file::LinkableFile;
 pub use open_options::OpenOptionsAnonymousExt;
 pub use publish::PublishOptions;
 pub use write::write;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -158,6 +158,18 @@ mod anonymous_only {
         }
     }
 
+    /// `ENOENT` from procfs says little; the first way's errno says what is wrong.
+    #[test]
+    fn the_more_telling_errno_of_two_is_reported() {
+        on(Route::Anonymous, |bed| {
+            deny(libc::EPERM, &[Rule::link_empty_path()]);
+            deny(libc::ENOENT, &[Rule::link_by_procfs()]);
+            let error = bed.open().publish(bed.path("new")).unwrap_err();
+            assert_eq!(error.kind(), PublishErrorKind::LinkForbidden);
+            assert_eq!(error.io_error().raw_os_error(), Some(libc::EPERM));
+        });
+    }
+
     #[test]
     fn where_procfs_does_not_serve_the_first_way_does() {
         on(Route::Anonymous, |bed| {

@@ -59,8 +59,11 @@ on_both_routes! {
         symlink("loop", bed.path("loop")).unwrap();
         let mut file = bed.file("new");
         for taken in ["file", "dir", "dir/", "link", "dangling", "loop", ".", "..", "dir/."] {
-            let outcome = file.publish(bed.path(taken));
-            file = refused(outcome, AlreadyExists, libc::EEXIST);
+            for durability in [Durability::None, Durability::Contents, Durability::Full] {
+                let mut options = PublishOptions::new();
+                let outcome = options.durability(durability).publish(file, bed.path(taken));
+                file = refused(outcome, AlreadyExists, libc::EEXIST);
+            }
         }
         assert_eq!(bed.read("file"), "old");
         assert!(!bed.path("nowhere").exists());
@@ -253,7 +256,7 @@ on_both_routes! {
             options.replace(true).durability(Durability::None);
             for letter in (b'a'..=b'z').cycle() {
                 options.publish(bed.file(&text(letter)), &target).unwrap();
-                if readers.iter().all(|reader| reader.is_finished()) {
+                if readers.iter().all(thread::ScopedJoinHandle::is_finished) {
                     break;
                 }
             }

@@ -238,6 +238,10 @@ fn a_forged_procfs_publishes_nothing() {
             kernel::mount_new("tmpfs", "/proc".as_ref(), "");
             symlink(self_dir, "/proc/self").unwrap();
             deny(libc::ENOENT, &[Rule::link_empty_path()]);
+            assert_eq!(
+                file.reopen().unwrap_err().raw_os_error(),
+                Some(libc::ENOENT)
+            );
             file.publish(path).unwrap_err()
         });
         assert_eq!(error.kind(), PublishErrorKind::ProcUnavailable);

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::kernel::{self, Rule};
-use common::trace::{self, names};
+use common::trace::{self, names, Call};
 use common::{deny, in_thread};
 use linkable::{
     Durability, OpenOptionsAnonymousExt, PublishError, PublishErrorKind, PublishOptions,
@@ -26,7 +26,7 @@ fn save(dir: &Path, replace: bool, durability: Durability) {
 }
 
 /// The calls of `save` in a directory where `new` is there or not.
-fn calls_of_save(test: &str, taken: bool, replace: bool, durability: Durability) -> Vec<String> {
+fn calls_of_save(test: &str, taken: bool, replace: bool, durability: Durability) -> Vec<Call> {
     let dir = tempfile::tempdir().unwrap();
     // The first random name of a thread takes its seed from the kernel.
     save(dir.path(), false, Durability::None);
@@ -34,8 +34,7 @@ fn calls_of_save(test: &str, taken: bool, replace: bool, durability: Durability)
     if !taken {
         fs::remove_file(dir.path().join("new")).unwrap();
     }
-    let calls = trace::calls(test, &[], || save(dir.path(), replace, durability));
-    calls.into_iter().map(|call| call.name).collect()
+    trace::calls(test, &[], || save(dir.path(), replace, durability))
 }
 
 #[test]
@@ -43,7 +42,7 @@ fn calls_of_save(test: &str, taken: bool, replace: bool, durability: Durability)
 fn a_new_name_costs_four_calls() {
     let test = "a_new_name_costs_four_calls";
     let calls = calls_of_save(test, false, false, Durability::None);
-    assert_eq!(calls, ["openat", "write", "linkat", "close"]);
+    assert_eq!(names(&calls), ["openat", "write", "linkat", "close"]);
 }
 
 #[test]
@@ -51,7 +50,7 @@ fn a_new_name_costs_four_calls() {
 fn replacing_an_absent_file_costs_four_calls() {
     let test = "replacing_an_absent_file_costs_four_calls";
     let calls = calls_of_save(test, false, true, Durability::None);
-    assert_eq!(calls, ["openat", "write", "linkat", "close"]);
+    assert_eq!(names(&calls), ["openat", "write", "linkat", "close"]);
 }
 
 #[test]
@@ -60,7 +59,7 @@ fn replacing_a_file_costs_six_calls() {
     let test = "replacing_a_file_costs_six_calls";
     let calls = calls_of_save(test, true, true, Durability::None);
     assert_eq!(
-        calls,
+        names(&calls),
         ["openat", "write", "linkat", "linkat", "renameat", "close"]
     );
 }
@@ -70,7 +69,10 @@ fn replacing_a_file_costs_six_calls() {
 fn contents_costs_one_call_more_and_comes_before_the_name() {
     let test = "contents_costs_one_call_more_and_comes_before_the_name";
     let calls = calls_of_save(test, false, false, Durability::Contents);
-    assert_eq!(calls, ["openat", "write", "fsync", "linkat", "close"]);
+    assert_eq!(
+        names(&calls),
+        ["openat", "write", "fsync", "linkat", "close"]
+    );
 }
 
 /// No sync between the temporary link and the rename: it would make the temporary name durable.
@@ -82,7 +84,7 @@ fn nothing_is_synced_between_link_and_rename() {
     let expected = [
         "openat", "write", "fsync", "linkat", "linkat", "renameat", "close",
     ];
-    assert_eq!(calls, expected);
+    assert_eq!(names(&calls), expected);
 }
 
 #[test]
@@ -93,7 +95,15 @@ fn a_durable_new_name_costs_eight_calls() {
     let expected = [
         "openat", "write", "openat", "fsync", "linkat", "fsync", "close", "close",
     ];
-    assert_eq!(calls, expected);
+    assert_eq!(names(&calls), expected);
+    // What is synced is the very directory that has got the name.
+    let directory = calls[5]
+        .text
+        .trim_start_matches("fsync(")
+        .split(')')
+        .next()
+        .unwrap();
+    assert!(calls[4].text.contains(&format!(", {directory}, \"new\"")));
 }
 
 #[test]
@@ -105,7 +115,7 @@ fn a_durable_replace_costs_ten_calls() {
         "openat", "write", "openat", "fsync", "linkat", "linkat", "renameat", "fsync", "close",
         "close",
     ];
-    assert_eq!(calls, expected);
+    assert_eq!(names(&calls), expected);
 }
 
 #[test]
@@ -114,7 +124,6 @@ fn a_named_publish_costs_nine_calls() {
     let test = "a_named_publish_costs_nine_calls";
     deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
     let calls = calls_of_save(test, false, false, Durability::None);
-    let calls: Vec<_> = calls.iter().map(String::as_str).collect();
     let open = if cfg!(target_arch = "x86_64") {
         "open"
     } else {
@@ -122,7 +131,7 @@ fn a_named_publish_costs_nine_calls() {
     };
     let opening = ["openat", open, "openat", "fstat", "newfstatat"];
     assert_eq!(
-        calls,
+        names(&calls),
         [&opening[..], &["write", "renameat2", "close", "close"]].concat()
     );
 }
@@ -134,8 +143,14 @@ fn where_only_procfs_serves_it_is_tried_first_the_next_time() {
     let test = "where_only_procfs_serves_it_is_tried_first_the_next_time";
     deny(libc::ENOENT, &[Rule::link_empty_path()]);
     let calls = calls_of_save(test, false, false, Durability::None);
-    let expected = ["openat", "write", "linkat", "fstat", "close"];
-    assert_eq!(calls, expected);
+    assert_eq!(
+        names(&calls),
+        ["openat", "write", "linkat", "fstat", "close"]
+    );
+    assert!(
+        calls[2].text.contains("/proc/thread-self/fd/"),
+        "not another thread's table"
+    );
 }
 
 /// UNAME26 makes a kernel call itself 2.6; with `EISDIR` it then is from before `O_TMPFILE`.
@@ -248,7 +263,7 @@ fn a_directory_exchanged_while_opening_gets_no_litter() {
         assert_eq!(count(&base.path().join("again")), 0);
     });
     let missed =
-        |call: &trace::Call| call.text.contains(".linkable-") && call.text.contains("= -1 ENOENT");
+        |call: &Call| call.text.contains(".linkable-") && call.text.contains("= -1 ENOENT");
     assert!(
         calls.iter().any(missed),
         "the directory was not exchanged in time"

@@ -49,7 +49,6 @@ impl Named {
         let mut options = options.clone();
         options
             .write(true)
-            .truncate(false)
             .create_new(true)
             .custom_flags(flags.for_named());
         with_free_name(|name| Self::try_create(&options, flags, directory, &name))
