@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{self, Command};
 
@@ -29,16 +30,19 @@ pub struct Call {
 /// Runs `operation` under strace with `options`, and returns its calls.
 ///
 /// For that the test called `test` runs once more, alone, in a process of its own. What comes
-/// before the call of this function is done in both processes, what comes after in the first only.
+/// before the call of this function is done in both processes, each in directories of its own; what
+/// comes after, in the first only.
 pub fn calls(test: &str, options: &[&str], operation: impl FnOnce()) -> Vec<Call> {
     if env::var_os(TRACED).is_some() {
         let mark = |mark| assert!(access(mark, Access::EXISTS).is_err());
         mark(BEGIN);
         operation();
         mark(END);
-        // Without unwinding, so that nothing is cleaned up that the first process still needs.
         process::exit(0);
     }
+    // What the second process leaves behind goes with it. Others may have to go through it.
+    let scratch = tempfile::tempdir().unwrap();
+    fs::set_permissions(&scratch, fs::Permissions::from_mode(0o755)).unwrap();
     let log = tempfile::NamedTempFile::new().unwrap();
     let output = Command::new("strace")
         .arg("-f")
@@ -48,6 +52,7 @@ pub fn calls(test: &str, options: &[&str], operation: impl FnOnce()) -> Vec<Call
         .arg(env::current_exe().unwrap())
         .args([test, "--exact", "--include-ignored", "--nocapture"])
         .env(TRACED, "1")
+        .env("TMPDIR", scratch.path())
         .output()
         .expect("strace is needed");
     assert!(output.status.success(), "{output:?}");
