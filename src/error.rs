@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{accessat, lstat, stat, Access, AtFlags, FileType, CWD};
+use rustix::fs::{accessat, stat, statat, Access, AtFlags, FileType, CWD};
 use rustix::io::Errno;
 
 use crate::backend::Backend;
@@ -41,7 +41,7 @@ pub enum PublishError {
     /// here or elsewhere.
     ///
     /// After [`SyncFailed`](PublishErrorKind::SyncFailed) it can only be read.
-    #[error("cannot publish {}{}", .path.display(), .file.refusal().advice())]
+    #[error("cannot publish {}{}", .path.display(), .file.refusal.advice())]
     NotPublished {
         /// The file as it was, without a name or with a temporary one.
         file: LinkableFile,
@@ -71,7 +71,7 @@ impl PublishError {
     #[must_use]
     pub fn kind(&self) -> PublishErrorKind {
         match self {
-            Self::NotPublished { file, .. } => file.refusal(),
+            Self::NotPublished { file, .. } => file.refusal,
             Self::NotDurable { .. } => PublishErrorKind::NotDurable,
         }
     }
@@ -131,13 +131,15 @@ pub enum PublishErrorKind {
     /// seccomp, SELinux, AppArmor, or `protected_hardlinks` after the privileges that it was
     /// opened with were dropped.
     LinkForbidden,
-    /// The contents could not be written to disk. The kernel has dropped them (`EIO`, `ENOSPC`,
-    /// `EDQUOT`), so the file is spoilt, and every later publish fails with the same error.
+    /// fsync(2) of the contents failed (`EIO`, `ENOSPC`, `EDQUOT`). The kernel then forgets what it
+    /// could not write and reports that once, so the file is spoilt, and every later publish fails
+    /// with the same error.
     SyncFailed,
     /// It is published, but not confirmed durable.
     NotDurable,
-    /// The file system can neither rename without replacing nor make hard links (`EINVAL`), so
-    /// only [`replace`](LinkableFile::replace) works: FAT and exFAT served by FUSE, for example.
+    /// A file with a temporary name can neither be renamed without replacing nor have a hard link
+    /// (`EINVAL`, `ENOSYS`, `EOPNOTSUPP`), so only [`replace`](LinkableFile::replace) works: on FAT
+    /// and exFAT served by FUSE, for example.
     Unsupported,
     /// Anything else: see [`PublishError::io_error`].
     Other,
@@ -151,8 +153,8 @@ impl PublishErrorKind {
         backend: &Backend,
         target: &Target<'_>,
     ) -> Self {
-        let errno = match error.raw_os_error() {
-            Some(errno) => Errno::from_raw_os_error(errno),
+        let errno = match Errno::from_io_error(error) {
+            Some(errno) => errno,
             None => return Self::Other,
         };
         match errno {
@@ -164,14 +166,14 @@ impl PublishErrorKind {
             Errno::BUSY => Self::MountPoint,
             Errno::NOENT | Errno::NOTDIR if is_nowhere(target) => Self::NotFound,
             Errno::PERM | Errno::ACCESS if !is_writable(target) => Self::Other,
-            _ => backend.impediment(file, errno),
+            _ => backend.impediment(errno, file, target),
         }
     }
 
     /// What is to be added to "cannot publish PATH".
     fn advice(self) -> &'static str {
         match self {
-            Self::AlreadyExists => ": the name is taken; `replace` takes it over",
+            Self::AlreadyExists => ": the name is taken; `replace` takes over any but a directory's",
             Self::NotFound => ": its directory must exist, and a slash at the end is no file name",
             Self::CrossesDevices => {
                 ": the file must be opened in the same mount and volume, best in the same directory"
@@ -190,12 +192,12 @@ impl PublishErrorKind {
                  or publish with the credentials that opened the file"
             }
             Self::SyncFailed => {
-                ": the contents did not reach the disk and the kernel has dropped them; \
+                ": the contents did not reach the disk, and may be lost to the kernel, too; \
                  write a new file"
             }
             Self::Unsupported => {
-                ": this file system cannot publish without replacing (no RENAME_NOREPLACE, no \
-                 hard links); `replace` works"
+                ": here a file can neither be renamed without replacing (RENAME_NOREPLACE) nor have \
+                 a hard link; `replace` works"
             }
             Self::NotDurable | Self::Other => "",
         }
@@ -203,7 +205,8 @@ impl PublishErrorKind {
 }
 
 fn is_directory(target: &Target<'_>) -> bool {
-    lstat(target.path).map_or(false, |stat| {
+    let there = statat(target.directory(), target.name, AtFlags::SYMLINK_NOFOLLOW);
+    there.map_or(false, |stat| {
         FileType::from_raw_mode(stat.st_mode) == FileType::Directory
     })
 }

@@ -1,8 +1,8 @@
 //! Files that get their name last.
 //!
 //! A file is opened without a name (`O_TMPFILE`), written, and then given its name in one step
-//! (linkat(2)). Nobody ever sees a part of it, a crash leaves nothing behind, and it is whole after
-//! a power cut. This is an extension of [`std::fs::OpenOptions`]:
+//! (linkat(2)). Nobody ever sees a part of it, a crash leaves nothing behind, and after a power cut
+//! it is whole or not there. This is an extension of [`std::fs::OpenOptions`]:
 //!
 //! ```
 //! use std::fs::OpenOptions;
@@ -47,8 +47,11 @@
 //! Supported since: ext2, ext3, ext4, tmpfs, minix and udf 3.11; xfs 3.15; btrfs and f2fs 3.16; ubifs
 //! 4.9; FUSE, if the server does it, 6.1; overlayfs 6.10.
 //!
-//! The named file keeps the same promises but one: if the process is killed, its temporary name
-//! stays. Such names can be removed when no program that uses them is running.
+//! The named file is published in one step, too, but it is not invisible: whoever its mode and
+//! directory admit can open or remove it, and if the process is killed, the temporary name stays.
+//! An anonymous file can leave such a name only if it is stopped between linkat(2) and rename(2) of
+//! a [`replace`](LinkableFile::replace). These names can be removed when no program that makes them
+//! is running.
 //!
 //! # What is not promised
 //!

@@ -22,7 +22,7 @@ use crate::publish::PublishOptions;
 ///
 /// It can have a name and need not: where the kernel or the file system has no `O_TMPFILE` it has a
 /// hidden temporary one, which [`is_anonymous`](Self::is_anonymous) tells. That name is all that a
-/// killed process can leave behind.
+/// killed process can leave behind, and one that calls [`std::process::exit`], which drops nothing.
 ///
 /// Converting it into a [`File`] or an [`OwnedFd`] gives up the prospect of a name: the temporary
 /// name, if there is one, is removed.
@@ -54,14 +54,11 @@ use crate::publish::PublishOptions;
 pub struct LinkableFile {
     pub(crate) file: File,
     pub(crate) backend: Backend,
-    refusal: Option<Refusal>,
-}
-
-/// Why the last attempt to publish failed, as found out when it did.
-#[derive(Clone, Copy, Debug)]
-struct Refusal {
-    kind: PublishErrorKind,
-    errno: Option<Errno>,
+    /// Why the last attempt to publish failed, as found out when it did.
+    pub(crate) refusal: PublishErrorKind,
+    /// The errno of a failed content sync. That is final: the kernel has marked the pages clean and
+    /// reports it once, so a second fsync(2) would succeed and mean nothing.
+    pub(crate) spoilt: Option<Errno>,
 }
 
 impl LinkableFile {
@@ -69,7 +66,8 @@ impl LinkableFile {
         Self {
             file,
             backend,
-            refusal: None,
+            refusal: PublishErrorKind::Other,
+            spoilt: None,
         }
     }
 
@@ -196,30 +194,6 @@ impl LinkableFile {
                 read_only => read_only,
             },
             both => both,
-        }
-    }
-
-    /// Notes why the file was not published.
-    pub(crate) fn refuse(&mut self, kind: PublishErrorKind, error: &io::Error) {
-        let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-        self.refusal = Some(Refusal { kind, errno });
-    }
-
-    /// Why the last attempt to publish failed.
-    pub(crate) fn refusal(&self) -> PublishErrorKind {
-        self.refusal
-            .map_or(PublishErrorKind::Other, |refusal| refusal.kind)
-    }
-
-    /// The error of a failed content sync, which is final: the kernel has marked the pages clean
-    /// and reports that once, so a second fsync(2) would succeed and mean nothing.
-    pub(crate) fn spoilt(&self) -> Option<io::Error> {
-        match self.refusal {
-            Some(Refusal {
-                kind: PublishErrorKind::SyncFailed,
-                errno,
-            }) => Some(errno.unwrap_or(Errno::IO).into()),
-            _ => None,
         }
     }
 }

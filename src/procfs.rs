@@ -1,4 +1,5 @@
-//! `/proc/…/fd`: the names that procfs has for open files, see `proc_pid_fd(5)`.
+//! What procfs knows: a name for every open file, `/proc/…/fd/N` (proc_pid_fd(5)), and a thread's
+//! confinement.
 //!
 //! Nothing here is kept between calls: a cached directory of procfs is another process's after
 //! fork(2).

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use rustix::fd::AsFd;
+use rustix::io::Errno;
 use rustix::path::Arg;
 
 use crate::backend::Backend;
@@ -78,10 +79,12 @@ impl PublishOptions {
     ///
     /// Calls fsync(2), unless the level is [`Durability::None`]; then, for a file without a name,
     /// linkat(2) with `AT_EMPTY_PATH`, and through `/proc/thread-self/fd` where the kernel refuses
-    /// that. To replace, it links to a temporary name beside the target and calls rename(2); a
-    /// process killed between these two calls leaves that name. For a file with a temporary name
-    /// it calls renameat2(2) with `RENAME_NOREPLACE`, linkat(2) and unlinkat(2) where that is not
-    /// supported, and to replace, rename(2).
+    /// that. If it finds the name taken and is to replace, it links to a temporary name beside it
+    /// and calls rename(2); what stops it between these two calls, a kill or a directory that is
+    /// moved away just then, leaves the temporary name. For a file with a temporary name it calls
+    /// renameat2(2) with `RENAME_NOREPLACE`, linkat(2) and unlinkat(2) where that is not supported,
+    /// and to replace, rename(2). Nobody can remove a name, or rename one, in an append-only
+    /// directory (chattr(1) `+a`): a temporary name stays there.
     #[doc(alias = "linkat")]
     #[doc(alias = "AT_EMPTY_PATH")]
     #[doc(alias = "RENAME_NOREPLACE")]
@@ -103,7 +106,7 @@ impl PublishOptions {
         match outcome {
             Ok(()) => Ok(file.into()),
             Err(Failure::NotPublished(kind, source)) => {
-                file.refuse(kind, &source);
+                file.refusal = kind;
                 let path = path.into();
                 Err(PublishError::NotPublished { file, path, source })
             }
@@ -115,15 +118,20 @@ impl PublishOptions {
     }
 
     fn take_steps(&self, file: &mut LinkableFile, target: Target<'_>) -> Result<(), Failure> {
-        if let Some(error) = file.spoilt() {
-            return Err(Failure::NotPublished(PublishErrorKind::SyncFailed, error));
+        let LinkableFile {
+            file,
+            backend,
+            spoilt,
+            ..
+        } = file;
+        if let Some(errno) = *spoilt {
+            return Err(Failure::sync(errno.into()));
         }
-        let LinkableFile { file, backend, .. } = file;
 
-        // First of all, so that a wrong path costs no flush.
+        // Before anything is flushed or named: it can fail.
         let directory = match self.durability.open_directory(&target) {
             Ok(directory) => directory,
-            Err(error) => return Err(Failure::diagnosed(error, file, backend, &target)),
+            Err(error) => return Err(Failure::naming(error, file, backend, &target)),
         };
         // What is synced later shall be the directory that holds the name, wherever it has moved.
         let target = match &directory {
@@ -131,16 +139,17 @@ impl PublishOptions {
             None => target,
         };
 
-        self.durability
-            .sync_contents(file)
-            .map_err(|error| Failure::NotPublished(PublishErrorKind::SyncFailed, error))?;
+        self.durability.sync_contents(file).map_err(|error| {
+            *spoilt = Some(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+            Failure::sync(error)
+        })?;
 
         let named = if self.replace {
             backend.replace(file, &target)
         } else {
             backend.publish(file, &target)
         };
-        named.map_err(|error| Failure::diagnosed(error, file, backend, &target))?;
+        named.map_err(|error| Failure::naming(error, file, backend, &target))?;
 
         self.durability
             .sync_name(file, directory)
@@ -155,7 +164,11 @@ enum Failure {
 }
 
 impl Failure {
-    fn diagnosed(error: io::Error, file: &File, backend: &Backend, target: &Target<'_>) -> Self {
+    fn sync(error: io::Error) -> Self {
+        Self::NotPublished(PublishErrorKind::SyncFailed, error)
+    }
+
+    fn naming(error: io::Error, file: &File, backend: &Backend, target: &Target<'_>) -> Self {
         let kind = PublishErrorKind::of(&error, file, backend, target);
         Self::NotPublished(kind, error)
     }

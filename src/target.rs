@@ -1,28 +1,28 @@
 //! The name that a file is to get.
 
 use std::ffi::{CStr, OsStr};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
 use rustix::fd::BorrowedFd;
-use rustix::fs::CWD;
+use rustix::fs::{fstat, stat, CWD};
 
 /// A path as the kernel wants it, relative to a directory that is open or to the current one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
-    /// What the last part of the path is relative to, `AT_FDCWD` unless the directory is open.
-    pub(crate) directory: BorrowedFd<'a>,
-    /// What is left of the path below `directory`.
+    /// The directory that is to hold the name, if it is open.
+    pub(crate) held: Option<BorrowedFd<'a>>,
+    /// What the system is told: the last part of the path if the directory is held, else all of it.
     pub(crate) name: &'a CStr,
-    /// The whole path.
-    pub(crate) path: &'a CStr,
+    path: &'a CStr,
 }
 
 impl<'a> Target<'a> {
     pub(crate) fn new(path: &'a CStr) -> Self {
         Self {
-            directory: CWD,
+            held: None,
             name: path,
             path,
         }
@@ -37,7 +37,7 @@ impl<'a> Target<'a> {
         let tail = &self.path.to_bytes_with_nul()[parent.len()..];
         match CStr::from_bytes_with_nul(tail) {
             Ok(name) if !name.to_bytes().is_empty() => Target {
-                directory,
+                held: Some(directory),
                 name,
                 path: self.path,
             },
@@ -46,12 +46,17 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The directory that is to hold the name.
+    /// What `name` is relative to.
+    pub(crate) fn directory(&self) -> BorrowedFd<'a> {
+        self.held.unwrap_or(CWD)
+    }
+
+    /// The path of the directory that is to hold the name.
     pub(crate) fn parent(&self) -> &'a Path {
         parent(Path::new(OsStr::from_bytes(self.path.to_bytes())))
     }
 
-    /// Another name in the same directory, relative to `self.directory`.
+    /// Another name in the same directory, relative to what `name` is.
     pub(crate) fn sibling(&self, name: &Utf8Path) -> PathBuf {
         let (parent, _) = split(self.name.to_bytes());
         Path::new(OsStr::from_bytes(parent)).join(name)
@@ -60,6 +65,14 @@ impl<'a> Target<'a> {
     /// The same with no directory held: relative to the current one.
     pub(crate) fn unheld(&self) -> Self {
         Self::new(self.path)
+    }
+
+    /// Whether the name would be in another file system than the file.
+    pub(crate) fn is_on_another_device(&self, file: &File) -> bool {
+        match (stat(self.parent()), fstat(file)) {
+            (Ok(there), Ok(here)) => there.st_dev != here.st_dev,
+            _ => false,
+        }
     }
 
     /// Whether the path says by its form that it is a directory's: `x/`, `.` and `..`.

@@ -13,19 +13,19 @@ use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 /// Runs `body` with a lower limit, which is the whole process's.
 fn with_limit<T>(resource: Resource, limit: u64, body: impl FnOnce() -> T) -> T {
+    /// Raises the limit again even if `body` panics.
+    struct Restore(Resource, Rlimit);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            setrlimit(self.0, self.1.clone()).unwrap();
+        }
+    }
     let before = getrlimit(resource);
     let maximum = before.maximum;
-    setrlimit(
-        resource,
-        Rlimit {
-            current: Some(limit),
-            maximum,
-        },
-    )
-    .unwrap();
-    let result = body();
-    setrlimit(resource, before).unwrap();
-    result
+    let _restore = Restore(resource, before);
+    let current = Some(limit);
+    setrlimit(resource, Rlimit { current, maximum }).unwrap();
+    body()
 }
 
 /// Runs `body` with no descriptor left to open.

@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{symlink, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Barrier;
 use std::thread;
 
 use common::kernel::{self, Rule};
@@ -210,7 +211,7 @@ on_both_routes! {
         let here = bed.dir().metadata().unwrap().dev();
         let elsewhere = |dir: &&str| fs::metadata(dir).is_ok_and(|dir| dir.dev() != here);
         let other = ["/dev/shm", "/sys", "/dev"].into_iter().find(elsewhere).unwrap();
-        let other = Path::new(other).join("linkable-test");
+        let other = Path::new(other).join(format!("linkable-test-{}", std::process::id()));
         let file = refused(bed.file("kept").publish(&other), CrossesDevices, libc::EXDEV);
         let file = refused(file.replace(&other), CrossesDevices, libc::EXDEV);
         file.publish(bed.path("new")).unwrap();
@@ -218,24 +219,12 @@ on_both_routes! {
     }
 
     fn of_sixteen_racing_publishers_one_wins(bed: &Bed) {
-        for round in 0..50 {
-            let name = bed.path(format!("{round}"));
-            let files: Vec<_> = (0..16).map(|i| bed.file(&format!("{i}"))).collect();
-            let winners: Vec<bool> = thread::scope(|scope| {
-                let race = |file: LinkableFile| scope.spawn(|| match file.publish(&name) {
-                    Ok(_) => true,
-                    Err(error) => {
-                        assert_eq!(error.kind(), AlreadyExists);
-                        false
-                    }
-                });
-                let racers: Vec<_> = files.into_iter().map(race).collect();
-                racers.into_iter().map(|racer| racer.join().unwrap()).collect()
-            });
-            let winner = winners.iter().position(|&won| won).unwrap();
-            assert_eq!(winners.iter().filter(|&&won| won).count(), 1);
-            assert_eq!(fs::read_to_string(name).unwrap(), winner.to_string());
-        }
+        race(bed);
+    }
+
+    fn without_noreplace_one_wins_too(bed: &Bed) {
+        deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
+        race(bed);
     }
 
     fn readers_never_see_a_part_or_a_gap(bed: &Bed) {
@@ -366,6 +355,39 @@ on_both_routes! {
         assert_eq!(bed.names().len(), 2, "one temporary name, however often it is tried");
         drop(file);
         assert_eq!(bed.names(), ["dir"]);
+    }
+}
+
+/// Sixteen at once, again and again.
+fn race(bed: &Bed) {
+    let mut options = PublishOptions::new();
+    let options = options.durability(Durability::None);
+    for round in 0..50 {
+        let name = bed.path(format!("{round}"));
+        let files: Vec<_> = (0..16).map(|i| bed.file(&format!("{i}"))).collect();
+        let start = Barrier::new(files.len());
+        let winners: Vec<bool> = thread::scope(|scope| {
+            let race = |file: LinkableFile| {
+                scope.spawn(|| {
+                    start.wait();
+                    match options.publish(file, &name) {
+                        Ok(_) => true,
+                        Err(error) => {
+                            assert_eq!(error.kind(), AlreadyExists);
+                            false
+                        }
+                    }
+                })
+            };
+            let racers: Vec<_> = files.into_iter().map(race).collect();
+            racers
+                .into_iter()
+                .map(|racer| racer.join().unwrap())
+                .collect()
+        });
+        let winner = winners.iter().position(|&won| won).unwrap();
+        assert_eq!(winners.iter().filter(|&&won| won).count(), 1);
+        assert_eq!(fs::read_to_string(name).unwrap(), winner.to_string());
     }
 }
 

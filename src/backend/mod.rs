@@ -16,7 +16,7 @@ use std::mem;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::renameat;
+use rustix::fs::{fstat, renameat};
 use rustix::io::Errno;
 use rustix::system::uname;
 
@@ -68,7 +68,7 @@ impl Backend {
     /// Names the file `target`, if that is free.
     pub(crate) fn publish(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
-            Self::Unnamed => Ok(unnamed::link(file, target.directory, target.name)?),
+            Self::Unnamed => Ok(unnamed::link(file, target.directory(), target.name)?),
             Self::Named(named) => named.publish(target).map_err(|back| self.take_back(back)),
         }
     }
@@ -76,7 +76,7 @@ impl Backend {
     /// Names the file `target`, whatever had that name before.
     pub(crate) fn replace(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
-            Self::Unnamed => match unnamed::link(file, target.directory, target.name) {
+            Self::Unnamed => match unnamed::link(file, target.directory(), target.name) {
                 Err(Errno::EXIST) => self.replace_from_beside(file, target),
                 linked => Ok(linked?),
             },
@@ -93,12 +93,12 @@ impl Backend {
         }
         let (name, path) = named::with_free_name(|name| {
             let path = target.sibling(&name);
-            unnamed::link(file, target.directory, &path)?;
+            unnamed::link(file, target.directory(), &path)?;
             Ok((name, path))
         })?;
         // Only a rename that failed makes a named handle: that costs system calls.
-        renameat(target.directory, &path, target.directory, target.name).map_err(|errno| {
-            if let Ok(named) = Named::adopt(file, target, &name) {
+        renameat(target.directory(), &path, target.directory(), target.name).map_err(|errno| {
+            if let Some(named) = Named::adopt(file, target, &name) {
                 *self = Self::Named(named);
             }
             errno.into()
@@ -110,8 +110,13 @@ impl Backend {
         error
     }
 
-    /// What keeps the file from having a name, once the name itself is known to be possible.
-    pub(crate) fn impediment(&self, file: &File, errno: Errno) -> PublishErrorKind {
+    /// What keeps the file from having a name for which there is a place.
+    pub(crate) fn impediment(
+        &self,
+        errno: Errno,
+        file: &File,
+        target: &Target<'_>,
+    ) -> PublishErrorKind {
         match (self, errno) {
             (Self::Unnamed, Errno::NOENT | Errno::INVAL) if !procfs::shows(file) => {
                 PublishErrorKind::ProcUnavailable
@@ -119,20 +124,26 @@ impl Backend {
             // AppArmor says ENOENT of a file without a name, unless the profile has the flag
             // mediate_deleted.
             (Self::Unnamed, Errno::NOENT) if !procfs::confined_by_apparmor() => {
-                PublishErrorKind::NeverLinkable
+                if target.is_on_another_device(file) {
+                    PublishErrorKind::CrossesDevices
+                } else {
+                    PublishErrorKind::NeverLinkable
+                }
             }
             (Self::Unnamed, Errno::NOENT | Errno::PERM | Errno::ACCESS | Errno::NOSYS) => {
                 PublishErrorKind::LinkForbidden
             }
-            (Self::Named(named), Errno::NOENT) if !named.is_in_place() => {
-                PublishErrorKind::NeverLinkable
-            }
+            (Self::Named(_), Errno::NOENT) if has_no_name(file) => PublishErrorKind::NeverLinkable,
             (Self::Named(_), Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 PublishErrorKind::Unsupported
             }
             _ => PublishErrorKind::Other,
         }
     }
+}
+
+fn has_no_name(file: &File) -> bool {
+    fstat(file).map_or(false, |stat| stat.st_nlink == 0)
 }
 
 /// Set once the kernel itself is known to be older than `O_TMPFILE`.
@@ -143,19 +154,20 @@ fn open_unnamed(options: &OpenOptions, flags: CustomFlags, directory: &Path) -> 
     if cfg!(target_os = "android") || KERNEL_TOO_OLD.load(Ordering::Relaxed) {
         return Err(Errno::OPNOTSUPP.into());
     }
-    unnamed::open(options, flags, directory)
+    unnamed::open(options, flags, directory).map_err(|error| {
+        // Support is a fact of one mount, and not remembered; but a kernel does not grow younger.
+        let is_directory = error.raw_os_error() == Some(Errno::ISDIR.raw_os_error());
+        if is_directory && is_older_than_3_11(uname().release().to_bytes()) {
+            KERNEL_TOO_OLD.store(true, Ordering::Relaxed);
+        }
+        error
+    })
 }
 
 /// Whether `O_TMPFILE` does not exist here, as opposed to having failed.
-///
-/// That is a fact of one mount, so it is not remembered; but a kernel does not grow younger.
 fn is_unsupported(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    if errno == Some(Errno::ISDIR) && is_older_than_3_11(uname().release().to_bytes()) {
-        KERNEL_TOO_OLD.store(true, Ordering::Relaxed);
-    }
     matches!(
-        errno,
+        Errno::from_io_error(error),
         Some(
             // NFS, FAT, 9p, most of FUSE, overlayfs before 6.10.
             Errno::OPNOTSUPP

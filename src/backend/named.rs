@@ -64,20 +64,23 @@ impl Named {
         let held = open_directory(directory, flags)?;
         let path = directory.join(name);
         // std has no openat, and only std knows all of the caller's options.
-        let created = options.open(&path).and_then(|file| {
-            let named = Self::hold(&file, held, flags, directory, name)?;
-            Ok((file, named))
-        });
-        created.map_err(|error| {
-            if !is(&error, Errno::EXIST) {
-                // open(2) can fail with the file made: O_DIRECT is looked at last.
-                let _ = unlinkat(CWD, &path, AtFlags::empty());
+        match options.open(&path) {
+            Ok(file) => {
+                let named = Self::hold(&file, held, flags, directory, name)?;
+                Ok((file, named))
             }
-            error
-        })
+            Err(error) => {
+                // The one error that comes after the file was made: O_DIRECT is looked at last.
+                if is(&error, Errno::INVAL) {
+                    let _ = unlinkat(held, name.as_str(), AtFlags::empty());
+                }
+                Err(error)
+            }
+        }
     }
 
-    /// Finds out that `held` is the directory in which `file` was made, or which other one is.
+    /// Takes over `name`, under which `file` was just made in `held`, or in another directory that
+    /// has been given the path since.
     fn hold(
         file: &File,
         mut held: OwnedFd,
@@ -85,42 +88,44 @@ impl Named {
         directory: &Path,
         name: &Utf8Path,
     ) -> io::Result<Self> {
-        let id = FileId::of(file)?;
+        let mut named = Self {
+            directory: None,
+            path: directory.join(name),
+            id: FileId::of(file)?,
+        };
         for _ in 0..DIRECTORY_ATTEMPTS {
-            if id_at(held.as_fd(), name.as_ref())? == Some(id) {
-                return Ok(Self {
-                    directory: Some(held),
-                    path: name.into(),
-                    id,
-                });
+            if id_at(held.as_fd(), name.as_ref())? == Some(named.id) {
+                named.directory = Some(held);
+                named.path = name.into();
+                return Ok(named);
             }
-            // The path was given to another directory between the two calls of open(2).
             held = open_directory(directory, flags)?;
         }
         Err(Errno::NOENT.into())
     }
 
-    /// Takes over `name`, which was just linked beside the target, relative to its directory.
-    pub(super) fn adopt(file: &File, target: &Target<'_>, name: &Utf8Path) -> io::Result<Self> {
-        let id = FileId::of(file).map_err(|error| {
-            let _ = unlinkat(target.directory, target.sibling(name), AtFlags::empty());
-            error
-        })?;
-        let directory = open_directory(target.parent(), OFlags::empty()).ok();
+    /// Takes over `name`, which was just linked beside the target, if it still is there.
+    pub(super) fn adopt(file: &File, target: &Target<'_>, name: &Utf8Path) -> Option<Self> {
+        let id = FileId::of(file).ok()?;
+        let directory = match target.held {
+            Some(held) => held.try_clone_to_owned().ok(),
+            None => open_directory(target.parent(), OFlags::empty()).ok(),
+        };
         let path = match directory {
             Some(_) => name.into(),
             None => target.unheld().sibling(name),
         };
-        Ok(Self {
+        let named = Self {
             directory,
             path,
             id,
-        })
+        };
+        named.is_in_place().then_some(named)
     }
 
     /// Gives the file its name for good, if that is free.
     pub(super) fn publish(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
-        let (from, to) = (self.directory(), target.directory);
+        let (from, to) = (self.directory(), target.directory());
         let renamed = renameat_with(from, &self.path, to, target.name, RenameFlags::NOREPLACE);
         match renamed {
             Ok(()) => {
@@ -133,8 +138,9 @@ impl Named {
                 match linkat(from, &self.path, to, target.name, AtFlags::empty()) {
                     // Drop removes the temporary name, which is the second one now.
                     Ok(()) => Ok(()),
-                    // No hard links either (FAT, exFAT by FUSE): it is the rename that is missing.
-                    Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                    // No hard links either (FAT, exFAT by FUSE; EACCES is Android's policy): then
+                    // it is the rename that is missing.
+                    Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::OPNOTSUPP) => {
                         Err((self, unsupported.into()))
                     }
                     Err(error) => Err((self, error.into())),
@@ -146,7 +152,12 @@ impl Named {
 
     /// Gives the file its name for good, whatever had it before.
     pub(super) fn replace(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
-        match renameat(self.directory(), &self.path, target.directory, target.name) {
+        match renameat(
+            self.directory(),
+            &self.path,
+            target.directory(),
+            target.name,
+        ) {
             Ok(()) => {
                 self.forget();
                 Ok(())

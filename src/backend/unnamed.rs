@@ -63,8 +63,8 @@ pub(super) fn link<N: Arg + Copy>(
             PROCFS_FIRST.store(!procfs_first, Ordering::Relaxed);
             Ok(())
         }
-        // The least telling errno there is: keep the other one.
-        Err(Errno::NOENT) => Err(first),
+        // Without procfs that says nothing; with it, that there is no such directory.
+        Err(Errno::NOENT) if !procfs::shows(file) => Err(first),
         answer => answer,
     }
 }
@@ -74,6 +74,8 @@ fn link_by_procfs<N: Arg + Copy>(
     directory: BorrowedFd<'_>,
     name: N,
 ) -> rustix::io::Result<()> {
+    let links = || fstat(file).map(|stat| stat.st_nlink);
+    let before = links()?;
     procfs::with_path(file, |path| {
         // Without AT_SYMLINK_FOLLOW the procfs symlink itself would be linked.
         linkat(
@@ -83,8 +85,8 @@ fn link_by_procfs<N: Arg + Copy>(
             name,
             AtFlags::SYMLINK_FOLLOW,
         )?;
-        match fstat(file) {
-            Ok(stat) if stat.st_nlink == 0 => undo_if_foreign(file, path, directory, name),
+        match links() {
+            Ok(now) if now <= before => undo_if_foreign(file, path, directory, name),
             _ => Ok(()),
         }
     })

@@ -58,6 +58,14 @@ impl Rule {
         ]
     }
 
+    pub fn rename() -> Vec<Self> {
+        vec![
+            Self::call(libc::SYS_renameat2),
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            Self::call(libc::SYS_renameat),
+        ]
+    }
+
     /// All ways to link a file that has no name.
     pub fn link_unnamed() -> Vec<Self> {
         vec![Self::link_empty_path(), Self::link_by_procfs()]

@@ -44,8 +44,9 @@ pub fn calls(test: &str, options: &[&str], operation: impl FnOnce()) -> Vec<Call
     let scratch = tempfile::tempdir().unwrap();
     fs::set_permissions(&scratch, fs::Permissions::from_mode(0o755)).unwrap();
     let log = tempfile::NamedTempFile::new().unwrap();
-    let output = Command::new("strace")
-        .arg("-f")
+    // If it hangs, it is a failure and not the end of all tests.
+    let output = Command::new("timeout")
+        .args(["60", "strace", "-f"])
         .arg("-o")
         .arg(log.path())
         .args(options)

@@ -1,0 +1,59 @@
+//! Two threads change a configuration file at once, a hundred times each: load, change one key,
+//! replace. A third one reads it all the time and never finds it torn.
+//!
+//!     cargo run --example save_config -- FILE
+//!
+//! System calls of a save: open(2) and read(2) of FILE; open(2) of its directory with `O_TMPFILE`;
+//! write(2), fsync(2), linkat(2); and where FILE exists, linkat(2) to a name beside it and rename(2).
+use std::io::{Error, ErrorKind, Result};
+use std::{env, fs, path::Path, process::ExitCode, sync::Mutex, thread};
+
+fn main() -> ExitCode {
+    let Some(file) = env::args_os().nth(1) else {
+        eprintln!("usage: save_config FILE");
+        return ExitCode::from(2);
+    };
+    let outcome = change_at_once(file.as_ref());
+    match &outcome {
+        Ok(reads) => println!("read {reads} times, always whole"),
+        Err(error) => eprintln!("save_config: {}: {error}", Path::new(&file).display()),
+    }
+    ExitCode::from(u8::from(outcome.is_err()))
+}
+
+fn change_at_once(file: &Path) -> Result<usize> {
+    set(file, "first", 0).and(set(file, "second", 0))?;
+    let size = fs::read_to_string(file)?.lines().count();
+    // Replacing merges nothing: without turns, one thread would undo what the other has changed.
+    let turn = &Mutex::new(());
+    let save = move |key, number| {
+        let _turn = turn.lock();
+        set(file, key, number)
+    };
+    thread::scope(|scope| {
+        let threads = ["first", "second"]
+            .map(|key| scope.spawn(move || (1..=100).try_for_each(|n| save(key, n))));
+        let mut reads = 0;
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            let text = fs::read_to_string(file)?;
+            if text.lines().count() != size || !text.ends_with('\n') {
+                return Err(Error::new(ErrorKind::InvalidData, "torn"));
+            }
+            reads += 1;
+        }
+        let [first, second] = threads.map(|thread| thread.join().expect("a thread panicked"));
+        first.and(second).map(|()| reads)
+    })
+}
+
+/// Sets one key of a file of `key = value` lines, and keeps all other lines.
+fn set(file: &Path, key: &str, value: u32) -> Result<()> {
+    let old = match fs::read_to_string(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        old => old?,
+    };
+    let start = format!("{key} = ");
+    let others = old.lines().filter(|line| !line.starts_with(&start));
+    let others: String = others.flat_map(|line| [line, "\n"]).collect();
+    linkable::write(file, format!("{others}{start}{value}\n"))
+}

@@ -1,0 +1,59 @@
+//! Soaks up standard input, then puts it in the place of OUT in one step: `sort f | sponge f` works.
+//!
+//!     cargo run --release --example sponge -- \
+//!         [--no-clobber] [--durability none|contents|full] [--mode OCTAL] OUT < IN
+//!
+//! System calls: open(2) of the directory with `O_TMPFILE`; copy_file_range(2), splice(2), or read(2)
+//! and write(2); fsync(2); linkat(2); if OUT exists, linkat(2) to a name beside it and rename(2).
+use std::fs::{File, OpenOptions};
+use std::io::{self, prelude::*, IsTerminal};
+use std::os::{fd::AsFd, unix::fs::OpenOptionsExt};
+use std::{error::Error, path::Path, process::ExitCode};
+
+use linkable::{Durability, OpenOptionsAnonymousExt, PublishOptions};
+
+fn main() -> ExitCode {
+    let outcome = sponge();
+    if let Err(error) = &outcome {
+        let cause = error.source().map(|cause| format!(": {cause}"));
+        eprintln!("sponge: {error}{}", cause.unwrap_or_default());
+    }
+    ExitCode::from(u8::from(outcome.is_err()))
+}
+
+fn sponge() -> Result<(), Box<dyn Error>> {
+    let mut args = pico_args::Arguments::from_env();
+    let replace = !args.contains("--no-clobber");
+    let level = args.opt_value_from_fn("--durability", |level| match level {
+        "none" => Ok(Durability::None),
+        "contents" => Ok(Durability::Contents),
+        "full" => Ok(Durability::Full),
+        _ => Err("it is none, contents or full"),
+    })?;
+    let octal = |digits: &str| u32::from_str_radix(digits, 8);
+    let mode = args.opt_value_from_fn("--mode", octal)?.unwrap_or(0o666);
+    let out = args.free_from_os_str(|out| Ok::<_, &str>(Path::new(out).to_owned()))?;
+    if let Some(extra) = args.finish().first() {
+        return Err(format!("one argument too many: {}", extra.to_string_lossy()).into());
+    }
+    let dir = Path::new(".").join(out.parent().unwrap_or(&out));
+    let file = OpenOptions::new().mode(mode).anonymous_in(&dir);
+    let mut file = file.map_err(|e| format!("cannot open a file in {}: {e}", dir.display()))?;
+    soak_up(file.as_file_mut()).map_err(|e| format!("cannot copy standard input: {e}"))?;
+    let mut how = PublishOptions::new();
+    how.replace(replace).durability(level.unwrap_or_default());
+    how.publish(file, out)?;
+    Ok(())
+}
+
+fn soak_up(file: &mut File) -> io::Result<()> {
+    const PART: u64 = 256 << 20;
+    // Between two files, and from a pipe to a file, std's copy lets the kernel move the bytes.
+    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    while io::copy(&mut (&input).take(PART), file)? == PART {
+        if io::stderr().is_terminal() {
+            write!(io::stderr(), "\r{} MiB", file.stream_position()? >> 20)?;
+        }
+    }
+    Ok(())
+}
