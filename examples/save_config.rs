@@ -4,7 +4,7 @@
 //!     cargo run --example save_config -- FILE
 //!
 //! System calls of a save: open(2) and read(2) of FILE; open(2) of its directory with `O_TMPFILE`;
-//! write(2), fsync(2), linkat(2); and where FILE exists, linkat(2) to a name beside it and rename(2).
+//! write(2), fsync(2), linkat(2); where FILE exists, linkat(2) to a name beside it and rename(2).
 use std::io::{Error, ErrorKind, Result};
 use std::{env, fs, path::Path, process::ExitCode, sync::Mutex, thread};
 

@@ -1,9 +1,9 @@
-//! Soaks up standard input, then puts it in the place of OUT in one step: `sort f | sponge f` works.
+//! Soaks up standard input and puts it in the place of OUT in one step: `sort f | sponge f`.
 //!
 //!     cargo run --release --example sponge -- \
 //!         [--no-clobber] [--durability none|contents|full] [--mode OCTAL] OUT < IN
 //!
-//! System calls: open(2) of the directory with `O_TMPFILE`; copy_file_range(2), splice(2), or read(2)
+//! System calls: open(2) of the directory with `O_TMPFILE`; copy_file_range(2), splice(2), or read
 //! and write(2); fsync(2); linkat(2); if OUT exists, linkat(2) to a name beside it and rename(2).
 use std::fs::{File, OpenOptions};
 use std::io::{self, prelude::*, IsTerminal};

@@ -17,7 +17,7 @@ fn with_limit<T>(resource: Resource, limit: u64, body: impl FnOnce() -> T) -> T 
     struct Restore(Resource, Rlimit);
     impl Drop for Restore {
         fn drop(&mut self) {
-            setrlimit(self.0, self.1.clone()).unwrap();
+            setrlimit(self.0, self.1).unwrap();
         }
     }
     let before = getrlimit(resource);

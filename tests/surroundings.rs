@@ -270,7 +270,7 @@ fn apparmor_is_told_from_a_file_that_can_have_no_name() {
 fn a_forged_procfs_publishes_nothing() {
     for already_linked in [false, true] {
         on(Route::Anonymous, move |bed| {
-            forged_procfs(bed, already_linked)
+            forged_procfs(bed, already_linked);
         });
     }
 }
