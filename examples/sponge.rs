@@ -3,20 +3,19 @@
 //!     cargo run --release --example sponge -- \
 //!         [--no-clobber] [--durability none|contents|full] [--mode OCTAL] OUT < IN
 //!
-//! System calls: open(2) of the directory with `O_TMPFILE`; copy_file_range(2), splice(2), or read
-//! and write(2); fsync(2); linkat(2); if OUT exists, linkat(2) to a name beside it and rename(2).
-use std::fs::{File, OpenOptions};
-use std::io::{self, prelude::*, IsTerminal};
-use std::os::{fd::AsFd, unix::fs::OpenOptionsExt};
-use std::{error::Error, path::Path, process::ExitCode};
+//! System calls: open(2) of the directory with `O_TMPFILE`; read(2) and write(2); fsync(2);
+//! linkat(2); if OUT exists, linkat(2) to a name beside it and rename(2).
+use std::fs::OpenOptions;
+use std::io::{self, prelude::*, BufWriter, IsTerminal};
+use std::{error::Error, os::unix::fs::OpenOptionsExt, path::Path, process::ExitCode};
 
-use linkable::{Durability, OpenOptionsAnonymousExt, PublishOptions};
+use linkable::{Durability, LinkableFile, OpenOptionsAnonymousExt, PublishOptions};
 
 fn main() -> ExitCode {
     let outcome = sponge();
     if let Err(error) = &outcome {
         let cause = error.source().map(|cause| format!(": {cause}"));
-        eprintln!("sponge: {error}{}", cause.unwrap_or_default());
+        let _ = writeln!(io::stderr(), "sponge: {error}{}", cause.unwrap_or_default());
     }
     ExitCode::from(u8::from(outcome.is_err()))
 }
@@ -33,27 +32,28 @@ fn sponge() -> Result<(), Box<dyn Error>> {
     let octal = |digits: &str| u32::from_str_radix(digits, 8);
     let mode = args.opt_value_from_fn("--mode", octal)?.unwrap_or(0o666);
     let out = args.free_from_os_str(|out| Ok::<_, &str>(Path::new(out).to_owned()))?;
-    if let Some(extra) = args.finish().first() {
-        return Err(format!("one argument too many: {}", extra.to_string_lossy()).into());
+    match (args.finish().first(), out.exists() && !out.is_file()) {
+        (None, false) => {}
+        (None, true) => return Err(format!("not a file: {}", out.display()).into()),
+        (Some(extra), _) => return Err(format!("unexpected: {}", extra.to_string_lossy()).into()),
     }
     let dir = Path::new(".").join(out.parent().unwrap_or(&out));
     let file = OpenOptions::new().mode(mode).anonymous_in(&dir);
     let mut file = file.map_err(|e| format!("cannot open a file in {}: {e}", dir.display()))?;
-    soak_up(file.as_file_mut()).map_err(|e| format!("cannot copy standard input: {e}"))?;
+    soak_up(&mut file).map_err(|e| format!("cannot copy standard input: {e}"))?;
     let mut how = PublishOptions::new();
     how.replace(replace).durability(level.unwrap_or_default());
     how.publish(file, out)?;
     Ok(())
 }
 
-fn soak_up(file: &mut File) -> io::Result<()> {
+fn soak_up(file: &mut LinkableFile) -> io::Result<()> {
     const PART: u64 = 256 << 20;
-    // Between two files, and from a pipe to a file, std's copy lets the kernel move the bytes.
-    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    while io::copy(&mut (&input).take(PART), file)? == PART {
+    let (mut input, mut file) = (io::stdin().lock(), BufWriter::with_capacity(1 << 16, file));
+    while io::copy(&mut input.by_ref().take(PART), &mut file)? == PART {
         if io::stderr().is_terminal() {
-            write!(io::stderr(), "\r{} MiB", file.stream_position()? >> 20)?;
+            let _ = write!(io::stderr(), "\r{} MiB", file.stream_position()? >> 20);
         }
     }
-    Ok(())
+    file.flush()
 }
