@@ -1,34 +1,36 @@
-//! Two threads change a configuration file at once, a hundred times each: load, change one key,
-//! replace. A third one reads it all the time and never finds it torn.
+//! Two threads change FILE at once, a hundred times each: load, change one key, replace. A third
+//! one reads it all the time and never finds it torn.
 //!
 //!     cargo run --example save_config -- FILE
 //!
 //! System calls of a save: open(2) and read(2) of FILE; open(2) of its directory with `O_TMPFILE`;
 //! write(2), fsync(2), linkat(2); where FILE exists, linkat(2) to a name beside it and rename(2).
-use std::io::{Error, ErrorKind, Result};
+use std::io::{self, Error, ErrorKind, Result, Write};
 use std::{env, fs, path::Path, process::ExitCode, sync::Mutex, thread};
 
 fn main() -> ExitCode {
     let Some(file) = env::args_os().nth(1) else {
-        eprintln!("usage: save_config FILE");
+        let _ = writeln!(io::stderr(), "usage: save_config FILE");
         return ExitCode::from(2);
     };
     let outcome = change_at_once(file.as_ref());
-    match &outcome {
-        Ok(reads) => println!("read {reads} times, always whole"),
-        Err(error) => eprintln!("save_config: {}: {error}", Path::new(&file).display()),
+    let told = outcome.and_then(|n| writeln!(io::stdout(), "read {n} times, always whole"));
+    if let Err(error) = &told {
+        let _ = writeln!(io::stderr(), "save_config: {file:?}: {error}");
     }
-    ExitCode::from(u8::from(outcome.is_err()))
+    ExitCode::from(u8::from(told.is_err()))
 }
 
 fn change_at_once(file: &Path) -> Result<usize> {
-    set(file, "first", 0).and(set(file, "second", 0))?;
+    set(file, "first", 0)?;
+    set(file, "second", 0)?;
     let size = fs::read_to_string(file)?.lines().count();
     // Replacing merges nothing: without turns, one thread would undo what the other has changed.
     let turn = &Mutex::new(());
-    let save = move |key, number| {
-        let _turn = turn.lock();
-        set(file, key, number)
+    let save = move |key, n| {
+        turn.lock()
+            .map(|_turn| set(file, key, n))
+            .expect("no panic")
     };
     thread::scope(|scope| {
         let threads = ["first", "second"]

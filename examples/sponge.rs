@@ -1,10 +1,9 @@
 //! Soaks up standard input and puts it in the place of OUT in one step: `sort f | sponge f`.
 //!
-//!     cargo run --release --example sponge -- \
-//!         [--no-clobber] [--durability none|contents|full] [--mode OCTAL] OUT < IN
+//!     sponge [--no-clobber] [--durability none|contents|full] [--mode OCTAL] OUT < IN
 //!
-//! System calls: open(2) of the directory with `O_TMPFILE`; read(2) and write(2); fsync(2);
-//! linkat(2); if OUT exists, linkat(2) to a name beside it and rename(2).
+//! System calls: open(2) of the directory with `O_TMPFILE`; read(2), write(2); fsync(2); linkat(2);
+//! if OUT exists, linkat(2) beside it and rename(2); with `full`, fsync(2) of the directory.
 use std::fs::OpenOptions;
 use std::io::{self, prelude::*, BufWriter, IsTerminal};
 use std::{error::Error, os::unix::fs::OpenOptionsExt, path::Path, process::ExitCode};
@@ -29,16 +28,18 @@ fn sponge() -> Result<(), Box<dyn Error>> {
         "full" => Ok(Durability::Full),
         _ => Err("it is none, contents or full"),
     })?;
-    let octal = |digits: &str| u32::from_str_radix(digits, 8);
-    let mode = args.opt_value_from_fn("--mode", octal)?.unwrap_or(0o666);
-    let out = args.free_from_os_str(|out| Ok::<_, &str>(Path::new(out).to_owned()))?;
-    match (args.finish().first(), out.exists() && !out.is_file()) {
-        (None, false) => {}
-        (None, true) => return Err(format!("not a file: {}", out.display()).into()),
-        (Some(extra), _) => return Err(format!("unexpected: {}", extra.to_string_lossy()).into()),
-    }
-    let dir = Path::new(".").join(out.parent().unwrap_or(&out));
-    let file = OpenOptions::new().mode(mode).anonymous_in(&dir);
+    let mode = args.opt_value_from_fn("--mode", |octal| u32::from_str_radix(octal, 8))?;
+    let rest = args.finish();
+    let out = match &rest[..] {
+        [out] if Path::new(out).exists() && !Path::new(out).is_file() => {
+            return Err(format!("not a file: {}", out.to_string_lossy()).into())
+        }
+        [out] if !out.to_string_lossy().starts_with('-') => Path::new(out),
+        _ => return Err("usage: sponge [OPTIONS] OUT < IN".into()),
+    };
+    let dir = Path::new(".").join(out.parent().unwrap_or(out));
+    let mut options = OpenOptions::new();
+    let file = options.mode(mode.unwrap_or(0o666)).anonymous_in(&dir);
     let mut file = file.map_err(|e| format!("cannot open a file in {}: {e}", dir.display()))?;
     soak_up(&mut file).map_err(|e| format!("cannot copy standard input: {e}"))?;
     let mut how = PublishOptions::new();
@@ -48,11 +49,10 @@ fn sponge() -> Result<(), Box<dyn Error>> {
 }
 
 fn soak_up(file: &mut LinkableFile) -> io::Result<()> {
-    const PART: u64 = 256 << 20;
     let (mut input, mut file) = (io::stdin().lock(), BufWriter::with_capacity(1 << 16, file));
-    while io::copy(&mut input.by_ref().take(PART), &mut file)? == PART {
+    while io::copy(&mut input.by_ref().take(256 << 20), &mut file)? == 256 << 20 {
         if io::stderr().is_terminal() {
-            let _ = write!(io::stderr(), "\r{} MiB", file.stream_position()? >> 20);
+            let _ = writeln!(io::stderr(), "{} MiB", file.stream_position()? >> 20);
         }
     }
     file.flush()

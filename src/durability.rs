@@ -11,7 +11,7 @@ use crate::target::Target;
 
 /// What a published file survives.
 ///
-/// No level can hold what a disk does not that reports a flush and has not made one.
+/// No level helps against a disk that reports a flush which it has not made.
 ///
 /// | level | killed process | power cut after the call has returned `Ok` | flushes |
 /// |---|---|---|---|
@@ -37,7 +37,7 @@ pub enum Durability {
     ///
     /// The file is synced, then named, then its directory is synced. A directory that may be
     /// written and not read (mode `-wx`) cannot be opened for that; there the file is synced
-    /// once more, which writes its name too on ext4, xfs and btrfs.
+    /// once more, which writes its name too on ext4, xfs and btrfs (measured on Linux 6.18).
     Full,
 }
 

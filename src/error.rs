@@ -109,10 +109,10 @@ impl From<PublishError> for io::Error {
 pub enum PublishErrorKind {
     /// The name is taken, by a file, a directory, or a symlink wherever that leads (`EEXIST`).
     AlreadyExists,
-    /// The directory does not exist, or the path ends in a slash (`ENOENT`, `ENOTDIR`).
+    /// The directory does not exist, or the path is empty or ends in a slash (`ENOENT`, `ENOTDIR`).
     NotFound,
     /// The directory is on another file system, mount, btrfs subvolume or xfs project than the one
-    /// the file was opened in (`EXDEV`).
+    /// the file was opened in (`EXDEV`; `ENOENT` from some, such as procfs).
     CrossesDevices,
     /// The name is a directory's, which a file never replaces (`EISDIR`, `ENOTDIR`, `EBUSY`).
     IsADirectory,
@@ -121,13 +121,13 @@ pub enum PublishErrorKind {
     /// The file can never have a name again: all those that it had were removed, its temporary
     /// one perhaps (`ENOENT`).
     NeverLinkable,
-    /// The kernel wants the file named by way of procfs, and there is none (`ENOENT`).
+    /// The kernel wants the file named by way of procfs, and there is none (`ENOENT`, `EINVAL`).
     ///
     /// Linux before 6.10 wants that of everyone without `CAP_DAC_READ_SEARCH`; newer ones if the
     /// process's credentials are not those that the file was opened with, or if the file came by
     /// fork(2).
     ProcUnavailable,
-    /// The file could be opened, but may not be linked (`EPERM`, `EACCES`, `ENOENT`): Landlock,
+    /// The file could be opened, but may not be linked (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`): Landlock,
     /// seccomp, SELinux, AppArmor, or `protected_hardlinks` after the privileges that it was
     /// opened with were dropped.
     LinkForbidden,
@@ -135,7 +135,8 @@ pub enum PublishErrorKind {
     /// could not write and reports that once, so the file is spoilt, and every later publish fails
     /// with the same error.
     SyncFailed,
-    /// It is published, but not confirmed durable.
+    /// It is published, but fsync(2) of the directory failed: `EIO`, or `EINVAL`, `EBADF` and
+    /// `EOPNOTSUPP` where a directory cannot be synced.
     NotDurable,
     /// A file with a temporary name can neither be renamed without replacing nor have a hard link
     /// (`EINVAL`, `ENOSYS`, `EOPNOTSUPP`), so only [`replace`](LinkableFile::replace) works: on FAT
@@ -173,8 +174,12 @@ impl PublishErrorKind {
     /// What is to be added to "cannot publish PATH".
     fn advice(self) -> &'static str {
         match self {
-            Self::AlreadyExists => ": the name is taken; `replace` takes over any but a directory's",
-            Self::NotFound => ": its directory must exist, and a slash at the end is no file name",
+            Self::AlreadyExists => {
+                ": the name is taken; `replace` takes it over if it is no directory"
+            }
+            Self::NotFound => {
+                ": its directory must exist, and a slash at the end makes no file name"
+            }
             Self::CrossesDevices => {
                 ": the file must be opened in the same mount and volume, best in the same directory"
             }
@@ -196,8 +201,8 @@ impl PublishErrorKind {
                  write a new file"
             }
             Self::Unsupported => {
-                ": here a file can neither be renamed without replacing (RENAME_NOREPLACE) nor have \
-                 a hard link; `replace` works"
+                ": here a file can neither be renamed without replacing (RENAME_NOREPLACE) \
+                 nor have a hard link; `replace` works"
             }
             Self::NotDurable | Self::Other => "",
         }

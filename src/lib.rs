@@ -41,7 +41,7 @@
 //! | `EOPNOTSUPP` | NFS, FAT, exFAT, 9p, most of FUSE, gVisor; overlayfs before Linux 6.10 |
 //! | `EISDIR` | Linux before 3.11, some SMB, old gVisor |
 //! | `ENOSYS` | sandboxes |
-//! | `EINVAL` | emulators, nanos |
+//! | `EINVAL` | emulators, the Nanos unikernel |
 //! | (not asked) | Android, whose policy denies link(2) |
 //!
 //! Supported since: ext2, ext3, ext4, tmpfs, minix and udf 3.11; xfs 3.15; btrfs and f2fs 3.16; ubifs

@@ -140,7 +140,8 @@ impl LinkableFile {
         PublishOptions::new().replace(true).publish(self, path)
     }
 
-    /// Whether the file has no name at all, so that nothing can be left behind.
+    /// Whether the file has no temporary name, so that a killed process leaves nothing behind, unless
+    /// in the middle of a [`replace`](Self::replace).
     ///
     /// `false` where `O_TMPFILE` is not supported, and after a [`replace`](Self::replace) that
     /// failed half-way: the file then has a temporary name, `.linkable-<random>.tmp`.

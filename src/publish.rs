@@ -73,7 +73,7 @@ impl PublishOptions {
     ///
     /// [`PublishError::NotPublished`] gives the file back, and everything is as it was.
     /// [`PublishError::NotDurable`] comes from [`Durability::Full`] alone: the file *is* published.
-    /// See [`PublishErrorKind`] for the causes.
+    /// See [`PublishErrorKind`] for the causes; a NUL byte in `path` is `InvalidInput`.
     ///
     /// # Platform-specific behavior
     ///
@@ -84,7 +84,8 @@ impl PublishOptions {
     /// moved away just then, leaves the temporary name. For a file with a temporary name it calls
     /// renameat2(2) with `RENAME_NOREPLACE`, linkat(2) and unlinkat(2) where that is not supported,
     /// and to replace, rename(2). Nobody can remove a name, or rename one, in an append-only
-    /// directory (chattr(1) `+a`): a temporary name stays there.
+    /// directory (chattr(1) `+a`): a temporary name stays there. [`Durability::Full`] opens the
+    /// directory first and calls fsync(2) on it last.
     #[doc(alias = "linkat")]
     #[doc(alias = "AT_EMPTY_PATH")]
     #[doc(alias = "RENAME_NOREPLACE")]

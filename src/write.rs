@@ -9,15 +9,20 @@ use crate::target;
 
 /// Writes a file in one step: [`std::fs::write`], but atomic.
 ///
-/// At every moment, and after a power cut, `path` is the whole old file or the whole new one; see
-/// [`Durability::Contents`](crate::Durability::Contents). Unlike `std::fs::write` it makes a new
+/// At every moment, and after a power cut, `path` is the whole new file or what it was before, the
+/// whole old one or nothing; see [`Durability::Contents`](crate::Durability::Contents). Unlike `std::fs::write` it makes a new
 /// file: the mode is `0o666` less the umask whatever the old one's was, other hard links keep the
 /// old contents, and a symlink at `path` is replaced itself.
 ///
 /// # Errors
 ///
 /// Those of [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in), of write(2), and of
-/// [`replace`](crate::LinkableFile::replace), with their errnos. In every case `path` is as it was.
+/// [`replace`](crate::LinkableFile::replace), with their errnos; `InvalidInput` for a NUL byte in
+/// `path`. In every case `path` is as it was.
+///
+/// # Platform-specific behavior
+///
+/// See [`PublishOptions::publish`](crate::PublishOptions::publish).
 ///
 /// # Examples
 ///

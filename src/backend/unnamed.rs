@@ -52,10 +52,11 @@ pub(super) fn link<N: Arg + Copy>(
             linkat(file, "", directory, name, AtFlags::EMPTY_PATH)
         }
     };
+    // ENOENT: the credentials have changed, or no procfs. EINVAL: Linux before 2.6.39, emulators.
+    // EPERM: sandboxes, or protected_hardlinks by way of procfs.
+    let refused = |errno| matches!(errno, Errno::NOENT | Errno::INVAL | Errno::PERM);
     let first = match link_by(procfs_first) {
-        // ENOENT: the credentials have changed, or no procfs. EINVAL: Linux before 2.6.39,
-        // emulators. EPERM: sandboxes, or protected_hardlinks by way of procfs.
-        Err(refused @ (Errno::NOENT | Errno::INVAL | Errno::PERM)) => refused,
+        Err(errno) if refused(errno) => errno,
         answer => return answer,
     };
     match link_by(!procfs_first) {
@@ -63,8 +64,19 @@ pub(super) fn link<N: Arg + Copy>(
             PROCFS_FIRST.store(!procfs_first, Ordering::Relaxed);
             Ok(())
         }
-        // Without procfs that says nothing; with it, that there is no such directory.
-        Err(Errno::NOENT) if !procfs::shows(file) => Err(first),
+        // Refused both ways: procfs tells the cause, if it is there to tell it.
+        Err(second) if refused(second) => {
+            let (by_procfs, by_empty_path) = if procfs_first {
+                (first, second)
+            } else {
+                (second, first)
+            };
+            Err(if procfs::shows(file) {
+                by_procfs
+            } else {
+                by_empty_path
+            })
+        }
         answer => answer,
     }
 }
