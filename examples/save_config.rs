@@ -22,15 +22,13 @@ fn main() -> ExitCode {
 }
 
 fn change_at_once(file: &Path) -> Result<usize> {
-    set(file, "first", 0)?;
-    set(file, "second", 0)?;
+    set(file, "first", 0).and_then(|()| set(file, "second", 0))?;
     let size = fs::read_to_string(file)?.lines().count();
     // Replacing merges nothing: without turns, one thread would undo what the other has changed.
     let turn = &Mutex::new(());
-    let save = move |key, n| {
-        turn.lock()
-            .map(|_turn| set(file, key, n))
-            .expect("no panic")
+    let save = move |key, number| {
+        let _turn = turn.lock();
+        set(file, key, number)
     };
     thread::scope(|scope| {
         let threads = ["first", "second"]
