@@ -11,13 +11,31 @@ use crate::target::Target;
 
 /// What a published file survives.
 ///
-/// No level helps against a disk that reports a flush which it has not made.
-///
 /// | level | killed process | power cut after the call has returned `Ok` | flushes |
 /// |---|---|---|---|
 /// | [`None`](Self::None) | whole | anything, an empty file included | 0 |
 /// | [`Contents`](Self::Contents) | whole | the old file, no file, or the whole new one | 1 |
 /// | [`Full`](Self::Full) | whole | the whole new one | 2 |
+///
+/// # Where this is proven
+///
+/// The repository has a harness, `tests/power-cut`, that cuts the power at every write which a file
+/// system makes, with and without random subsets and torn sectors of the writes that were not
+/// flushed yet, and mounts and judges what is left. Both levels held at every point, for new and
+/// replaced files, with and without `O_TMPFILE`, by one thread and by four, on ext4 (also with
+/// `data=writeback`), xfs and btrfs of Linux 6.18, and on btrfs of Linux 6.1. The harness also found
+/// every wrong order out that it was given.
+///
+/// # Platform-specific behavior
+///
+/// - **btrfs before Linux 6.16** does not log a file that has no name when it is synced: once it is
+///   linked, anybody's sync of the directory makes the name durable with an empty file behind it.
+///   There a file gets its temporary name before the sync, and goes on as a named one does.
+/// - **Without a journal** (ext2, and ext4 made without one) nothing is promised but what `None`
+///   does: a directory can reach the disk before the inode that it names, in any order of calls.
+/// - **A temporary name** can come back after a power cut, where there was one and the rename had not
+///   reached the disk; [`Full`](Self::Full) leaves none once it has returned.
+/// - No level helps against a disk that reports a flush which it has not made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
     /// Survives a killed process, not a power cut: nothing is synced.

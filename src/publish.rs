@@ -140,6 +140,10 @@ impl PublishOptions {
             None => target,
         };
 
+        if self.durability != Durability::None {
+            let prepared = backend.prepare_for_sync(file, &target);
+            prepared.map_err(|error| Failure::naming(error, file, backend, &target))?;
+        }
         self.durability.sync_contents(file).map_err(|error| {
             *spoilt = Some(Errno::from_io_error(&error).unwrap_or(Errno::IO));
             Failure::sync(error)

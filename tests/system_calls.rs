@@ -29,8 +29,9 @@ fn save(dir: &Path, replace: bool, durability: Durability) {
 fn calls_of_save(test: &str, taken: bool, replace: bool, durability: Durability) -> Vec<Call> {
     let dir = tempfile::tempdir().unwrap();
     // The first random name of a thread takes its seed from the kernel.
-    save(dir.path(), false, Durability::None);
-    save(dir.path(), true, Durability::None);
+    // The first sync asks how old it is.
+    save(dir.path(), false, durability);
+    save(dir.path(), true, durability);
     if !taken {
         fs::remove_file(dir.path().join("new")).unwrap();
     }

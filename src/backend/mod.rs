@@ -13,10 +13,11 @@ mod unnamed;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use rustix::fs::{fstat, renameat};
+use camino::Utf8PathBuf;
+use rustix::fs::{fstat, fstatfs, renameat};
 use rustix::io::Errno;
 use rustix::system::uname;
 
@@ -91,11 +92,7 @@ impl Backend {
             // What rename(2) would say, without a name in a directory that nobody meant.
             return Err(Errno::NOTDIR.into());
         }
-        let (name, path) = named::with_free_name(|name| {
-            let path = target.sibling(&name);
-            unnamed::link(file, target.directory(), &path)?;
-            Ok((name, path))
-        })?;
+        let (name, path) = link_beside(file, target)?;
         // Only a rename that failed makes a named handle: that costs system calls.
         renameat(target.directory(), &path, target.directory(), target.name).map_err(|errno| {
             if let Some(named) = Named::adopt(file, target, &name) {
@@ -103,6 +100,21 @@ impl Backend {
             }
             errno.into()
         })
+    }
+
+    /// Sees to it that fsync(2) of the file is worth something.
+    ///
+    /// btrfs before 6.16 does not log a file that has no name. Once it has one, a sync of the
+    /// directory alone, anybody's, makes that name durable with an empty file behind it (found on
+    /// 6.1). So there the file gets a temporary name first, and goes on as a named one does.
+    pub(crate) fn prepare_for_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
+        if !self.is_unnamed() || !KERNEL_BEFORE_6_16.get() || !is_on_btrfs(file) {
+            return Ok(());
+        }
+        let (name, _) = link_beside(file, target)?;
+        let named = Named::adopt(file, target, &name).ok_or(Errno::NOENT)?;
+        *self = Self::Named(named);
+        Ok(())
     }
 
     fn take_back(&mut self, (named, error): (Named, io::Error)) -> io::Error {
@@ -142,12 +154,32 @@ impl Backend {
     }
 }
 
+/// Gives the file a temporary name beside the target: the name, and its path.
+fn link_beside(file: &File, target: &Target<'_>) -> io::Result<(Utf8PathBuf, PathBuf)> {
+    named::with_free_name(|name| {
+        let path = target.sibling(&name);
+        unnamed::link(file, target.directory(), &path)?;
+        Ok((name, path))
+    })
+}
+
+// The type of the field is another one on every architecture, and the number has 32 bits.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn is_on_btrfs(file: &File) -> bool {
+    // See statfs(2).
+    const BTRFS_SUPER_MAGIC: u32 = 0x9123_683E;
+    fstatfs(file).map_or(false, |stat| stat.f_type as u32 == BTRFS_SUPER_MAGIC)
+}
+
 fn has_no_name(file: &File) -> bool {
     fstat(file).map_or(false, |stat| stat.st_nlink == 0)
 }
 
 /// Set once the kernel itself is known to be older than `O_TMPFILE`.
 static KERNEL_TOO_OLD: AtomicBool = AtomicBool::new(false);
+
+/// Whether btrfs is one that forgets an fsync(2) of a file without a name.
+static KERNEL_BEFORE_6_16: KernelBefore = KernelBefore::new(6, 16);
 
 fn open_unnamed(options: &OpenOptions, flags: CustomFlags, directory: &Path) -> io::Result<File> {
     // Android's policy denies link(2) to applications, so a file could never leave namelessness.
@@ -157,7 +189,7 @@ fn open_unnamed(options: &OpenOptions, flags: CustomFlags, directory: &Path) -> 
     unnamed::open(options, flags, directory).map_err(|error| {
         // Support is a fact of one mount, and not remembered; but a kernel does not grow younger.
         let is_directory = error.raw_os_error() == Some(Errno::ISDIR.raw_os_error());
-        if is_directory && is_older_than_3_11(uname().release().to_bytes()) {
+        if is_directory && is_before(uname().release().to_bytes(), 3, 11) {
             KERNEL_TOO_OLD.store(true, Ordering::Relaxed);
         }
         error
@@ -181,27 +213,54 @@ fn is_unsupported(error: &io::Error) -> bool {
     )
 }
 
-fn is_older_than_3_11(release: &[u8]) -> bool {
+/// Whether the kernel is older than a version; asked once, as a kernel does not change.
+struct KernelBefore {
+    version: (u32, u32),
+    /// 0 until asked, 1 for no, 2 for yes.
+    answer: AtomicU8,
+}
+
+impl KernelBefore {
+    const fn new(major: u32, minor: u32) -> Self {
+        Self {
+            version: (major, minor),
+            answer: AtomicU8::new(0),
+        }
+    }
+
+    fn get(&self) -> bool {
+        let mut answer = self.answer.load(Ordering::Relaxed);
+        if answer == 0 {
+            let (major, minor) = self.version;
+            answer = 1 + u8::from(is_before(uname().release().to_bytes(), major, minor));
+            self.answer.store(answer, Ordering::Relaxed);
+        }
+        answer == 2
+    }
+}
+
+/// Whether a release such as `6.1.0-18-amd64` is older than a version. One that says nothing is not.
+fn is_before(release: &[u8], major: u32, minor: u32) -> bool {
     let mut numbers = release
         .split(|byte| !byte.is_ascii_digit())
         .map(|digits| std::str::from_utf8(digits).ok()?.parse::<u32>().ok());
-    matches!(
-        (numbers.next().flatten(), numbers.next().flatten()),
-        (Some(major), Some(minor)) if (major, minor) < (3, 11)
-    )
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(this_major), Some(this_minor)) => (this_major, this_minor) < (major, minor),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_older_than_3_11;
+    use super::is_before;
 
     #[test]
-    fn the_release_tells_a_kernel_from_before_o_tmpfile() {
+    fn the_release_tells_an_old_kernel() {
         for old in ["2.6.32-754.el6", "3.10.0", "3.2"] {
-            assert!(is_older_than_3_11(old.as_bytes()), "{old}");
+            assert!(is_before(old.as_bytes(), 3, 11), "{old}");
         }
         for new in ["3.11.0", "4.4.0", "6.18.44-fc", "10.0", "", "gvisor", "3"] {
-            assert!(!is_older_than_3_11(new.as_bytes()), "{new}");
+            assert!(!is_before(new.as_bytes(), 3, 11), "{new}");
         }
     }
 }

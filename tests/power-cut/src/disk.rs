@@ -1,0 +1,196 @@
+//! A disk that remembers: a file served by FUSE, in which every write and every flush is logged.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use fuser::{
+    BackgroundSession, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
+    INodeNo, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen,
+    ReplyWrite, Request, WriteFlags,
+};
+
+const NAME: &str = "disk";
+const INODE: INodeNo = INodeNo(2);
+const TTL: Duration = Duration::from_secs(59);
+
+/// What happened to the disk, or around it, in order.
+#[derive(Debug)]
+pub(crate) enum Event<N> {
+    Write {
+        offset: usize,
+        data: Vec<u8>,
+    },
+    /// All that was written before is on the platter.
+    Flush,
+    /// What the workload wants to be known at this point.
+    Note(N),
+}
+
+struct State<N> {
+    bytes: Vec<u8>,
+    log: Option<Vec<Event<N>>>,
+}
+
+/// The log of a disk, for the disk itself and for whoever works on it.
+pub(crate) struct Log<N>(Arc<Mutex<State<N>>>);
+
+impl<N> Clone for Log<N> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<N> Log<N> {
+    fn state(&self) -> MutexGuard<'_, State<N>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts logging, and returns what is on the disk now.
+    pub(crate) fn start(&self) -> Vec<u8> {
+        let mut state = self.state();
+        state.log = Some(Vec::new());
+        state.bytes.clone()
+    }
+
+    pub(crate) fn note(&self, note: N) {
+        self.push(|| Event::Note(note));
+    }
+
+    /// Stops logging and returns the log.
+    pub(crate) fn stop(&self) -> Vec<Event<N>> {
+        self.state().log.take().unwrap_or_default()
+    }
+
+    fn push(&self, event: impl FnOnce() -> Event<N>) {
+        if let Some(log) = &mut self.state().log {
+            log.push(event());
+        }
+    }
+}
+
+/// The file, mounted until this is dropped.
+pub(crate) struct Disk<N> {
+    pub(crate) log: Log<N>,
+    pub(crate) path: PathBuf,
+    _session: BackgroundSession,
+}
+
+impl<N: Send + 'static> Disk<N> {
+    /// Serves a disk of `size` bytes, all zero, in the directory `at`.
+    pub(crate) fn new(at: &Path, size: usize) -> Self {
+        let bytes = vec![0; size];
+        let log = Log(Arc::new(Mutex::new(State { bytes, log: None })));
+        let server = Server(log.clone());
+        let session = fuser::spawn_mount(server, at, &fuser::Config::default()).expect("FUSE");
+        Self {
+            log,
+            path: at.join(NAME),
+            _session: session,
+        }
+    }
+}
+
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).expect("the disk is in memory")
+}
+
+struct Server<N>(Log<N>);
+
+impl<N> Server<N> {
+    fn attributes(&self, ino: INodeNo) -> FileAttr {
+        let (kind, perm, size) = if ino == INODE {
+            let size = self.0.state().bytes.len();
+            (FileType::RegularFile, 0o600, size as u64)
+        } else {
+            (FileType::Directory, 0o700, 0)
+        };
+        FileAttr {
+            ino,
+            size,
+            blocks: size / 512,
+            atime: UNIX_EPOCH,
+            mtime: UNIX_EPOCH,
+            ctime: UNIX_EPOCH,
+            crtime: UNIX_EPOCH,
+            kind,
+            perm,
+            nlink: 1,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+            blksize: 4096,
+            flags: 0,
+        }
+    }
+}
+
+impl<N: Send + 'static> Filesystem for Server<N> {
+    fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        if name == NAME {
+            reply.entry(&TTL, &self.attributes(INODE), Generation(0));
+        } else {
+            reply.error(Errno::ENOENT);
+        }
+    }
+
+    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        reply.attr(&TTL, &self.attributes(ino));
+    }
+
+    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE);
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let bytes = &self.0.state().bytes;
+        let start = bytes.len().min(index(offset));
+        let end = bytes.len().min(start + size as usize);
+        reply.data(&bytes[start..end]);
+    }
+
+    fn write(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let offset = index(offset);
+        match self.0.state().bytes.get_mut(offset..offset + data.len()) {
+            Some(place) => place.copy_from_slice(data),
+            None => return reply.error(Errno::ENOSPC),
+        }
+        self.0.push(|| Event::Write {
+            offset,
+            data: data.to_vec(),
+        });
+        reply.written(u32::try_from(data.len()).expect("FUSE writes 1 MiB at most"));
+    }
+
+    fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.0.push(|| Event::Flush);
+        reply.ok();
+    }
+
+    // A flush here is a close(2) of the file, which a disk does not know.
+    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+}

@@ -1,0 +1,242 @@
+//! What is done to the file system before the power is cut: saves, by the library or in an order
+//! that is known to be wrong.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use linkable::{Durability, OpenOptionsAnonymousExt, PublishOptions};
+
+use crate::disk::Log;
+
+/// The mode of every file.
+pub(crate) const MODE: u32 = 0o640;
+
+/// One version of one file; version 0 is there from the beginning, if `replace`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Save {
+    /// Relative to the file system's root.
+    pub(crate) path: String,
+    pub(crate) version: u32,
+    pub(crate) size: usize,
+    pub(crate) replace: bool,
+}
+
+impl Save {
+    /// Bytes that are those of no other save, and of no part of one.
+    pub(crate) fn contents(&self) -> Vec<u8> {
+        let mut bytes = format!("{} {} {}\n", self.path, self.version, self.size).into_bytes();
+        let seed = bytes
+            .iter()
+            .fold(0_u64, |seed, &byte| seed.wrapping_mul(31) + u64::from(byte));
+        let mut random = fastrand::Rng::with_seed(seed);
+        bytes.resize_with(self.size.max(bytes.len()), || random.u8(..));
+        bytes
+    }
+}
+
+/// What the log says of a save.
+#[derive(Debug)]
+pub(crate) enum Note {
+    Begun(Save),
+    Returned(Save),
+}
+
+/// The steps of a save.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Library(Durability),
+    /// The wrong ones, named as in "T w f L D": open, write, sync, link, sync of the directory.
+    NoFileSync,
+    NoDirectorySync,
+    DataSyncAfterLink,
+    SyncBeforeRename,
+}
+
+impl Order {
+    /// What the order claims to be.
+    pub(crate) fn level(self) -> Durability {
+        match self {
+            Self::Library(level) => level,
+            Self::NoFileSync | Self::NoDirectorySync | Self::DataSyncAfterLink => Durability::Full,
+            Self::SyncBeforeRename => Durability::Contents,
+        }
+    }
+
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Library(level) => format!("{level:?}"),
+            Self::NoFileSync => "T w L D".to_owned(),
+            Self::NoDirectorySync => "T w f L".to_owned(),
+            Self::DataSyncAfterLink => "T w f L d".to_owned(),
+            Self::SyncBeforeRename => "T w l f r".to_owned(),
+        }
+    }
+}
+
+/// Which saves are done, by how many threads at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) threads: usize,
+    /// How many files a thread makes, and how many versions of each replaced one.
+    pub(crate) files: u32,
+}
+
+impl Plan {
+    /// The saves of one thread, in order.
+    fn of_thread(self, thread: usize) -> Vec<Save> {
+        let small = |n: u32| 100 + (n as usize * 7919) % 30_000;
+        let mut saves = Vec::new();
+        for n in 0..self.files {
+            let save = |path: String, version, size, replace| Save {
+                path,
+                version,
+                size,
+                replace,
+            };
+            saves.push(save(format!("many/new-{thread}-{n}"), 1, small(n), false));
+            saves.push(save(format!("taken-{thread}"), n + 1, small(n + 50), true));
+            if n % 3 == 0 {
+                saves.push(save(
+                    format!("fresh-{thread}-{n}/new"),
+                    1,
+                    small(n + 99),
+                    false,
+                ));
+            }
+        }
+        saves.push(save_of_size(format!("large-{thread}"), 3 << 20));
+        saves
+    }
+
+    /// What is there before anything is logged.
+    pub(crate) fn prepare(self, root: &Path) -> io::Result<()> {
+        fs::create_dir(root.join("many"))?;
+        for thread in 0..self.threads {
+            let old = Save {
+                path: format!("taken-{thread}"),
+                version: 0,
+                size: 5_000,
+                replace: true,
+            };
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).mode(MODE);
+            let mut file = options.open(root.join(&old.path))?;
+            file.write_all(&old.contents())?;
+            file.sync_all()?;
+        }
+        sync_file_system(root)
+    }
+
+    /// Does it all, in threads that `start` has prepared, and notes each step.
+    pub(crate) fn run(self, root: &Path, order: Order, log: &Log<Note>, start: fn()) {
+        thread::scope(|scope| {
+            for thread in 0..self.threads {
+                scope.spawn(move || {
+                    start();
+                    for save in self.of_thread(thread) {
+                        log.note(Note::Begun(save.clone()));
+                        do_save(root, &save, order).unwrap_or_else(|e| panic!("{save:?}: {e}"));
+                        log.note(Note::Returned(save.clone()));
+                        // What others do meanwhile commits what is not yet durable.
+                        if save.version % 4 == 3 {
+                            sync_directory(root).expect("a bystander's sync");
+                        }
+                    }
+                });
+            }
+        });
+        sync_file_system(root).expect("the last sync");
+    }
+}
+
+fn save_of_size(path: String, size: usize) -> Save {
+    Save {
+        path,
+        version: 1,
+        size,
+        replace: false,
+    }
+}
+
+fn do_save(root: &Path, save: &Save, order: Order) -> io::Result<()> {
+    let path = root.join(&save.path);
+    let directory = path.parent().unwrap_or(root);
+    if !directory.exists() {
+        fs::create_dir(directory)?;
+    }
+    match order {
+        Order::Library(level) => {
+            let mut file = OpenOptions::new().mode(MODE).anonymous_in(directory)?;
+            file.write_all(&save.contents())?;
+            let mut how = PublishOptions::new();
+            how.replace(save.replace).durability(level);
+            how.publish(file, path)?;
+        }
+        wrong => do_wrongly(save, &path, directory, wrong)?,
+    }
+    Ok(())
+}
+
+fn do_wrongly(save: &Save, path: &Path, directory: &Path, order: Order) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(MODE).custom_flags(libc::O_TMPFILE);
+    let mut file = options.open(directory)?;
+    file.write_all(&save.contents())?;
+    if matches!(order, Order::NoDirectorySync | Order::DataSyncAfterLink) {
+        file.sync_all()?;
+    }
+    if save.replace || order == Order::SyncBeforeRename {
+        let temporary = directory.join(format!(".linkable-{}.tmp", save.version));
+        link(&file, &temporary)?;
+        if order == Order::SyncBeforeRename {
+            file.sync_all()?;
+        }
+        fs::rename(temporary, path)?;
+    } else {
+        link(&file, path)?;
+    }
+    match order {
+        Order::NoFileSync => sync_directory(directory),
+        Order::DataSyncAfterLink => file.sync_data(),
+        _ => Ok(()),
+    }
+}
+
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    let procfs = PathBuf::from(format!("/proc/thread-self/fd/{}", file.as_raw_fd()));
+    let (cwd, follow) = (rustix::fs::CWD, rustix::fs::AtFlags::SYMLINK_FOLLOW);
+    Ok(rustix::fs::linkat(cwd, procfs, cwd, path, follow)?)
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+fn sync_file_system(root: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(root)?)?)
+}
+
+/// Makes this thread go the named route: `O_TMPFILE` does not exist in it.
+pub(crate) fn without_o_tmpfile() {
+    use seccompiler::{
+        SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    };
+    let flags = u64::from(libc::O_TMPFILE.unsigned_abs());
+    let all_set = SeccompCmpOp::MaskedEq(flags);
+    let condition = SeccompCondition::new(2, SeccompCmpArgLen::Dword, all_set, flags);
+    let rule = SeccompRule::new(vec![condition.expect("a condition")]).expect("a rule");
+    let filter = SeccompFilter::new(
+        [(libc::SYS_openat, vec![rule])].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EOPNOTSUPP.unsigned_abs()),
+        std::env::consts::ARCH
+            .try_into()
+            .expect("a known processor"),
+    );
+    let program: seccompiler::BpfProgram = filter.expect("a filter").try_into().expect("a program");
+    seccompiler::apply_filter(&program).expect("seccomp");
+}
