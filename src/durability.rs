@@ -22,15 +22,18 @@ use crate::target::Target;
 /// The repository has a harness, `tests/power-cut`, that cuts the power at every write which a file
 /// system makes, with and without random subsets and torn sectors of the writes that were not
 /// flushed yet, and mounts and judges what is left. Both levels held at every point, for new and
-/// replaced files, with and without `O_TMPFILE`, by one thread and by four, on ext4 (also with
-/// `data=writeback`), xfs and btrfs of Linux 6.18, and on btrfs of Linux 6.1. The harness also found
-/// every wrong order out that it was given.
+/// replaced files, with and without `O_TMPFILE`, by one thread and by four, on ext4, xfs
+/// and btrfs of Linux 6.18, and on btrfs of Linux 6.1. The harness also found every wrong order out
+/// that it was given.
 ///
 /// # Platform-specific behavior
 ///
 /// - **btrfs before Linux 6.16** does not log a file that has no name when it is synced: once it is
 ///   linked, anybody's sync of the directory makes the name durable with an empty file behind it.
 ///   There a file gets its temporary name before the sync, and goes on as a named one does.
+/// - **ext4 mounted with `data=writeback`** uses the blocks of a replaced file again before the
+///   rename is on the disk, so that the old file can come back with another one's bytes. New names
+///   are safe.
 /// - **Without a journal** (ext2, and ext4 made without one) nothing is promised but what `None`
 ///   does: a directory can reach the disk before the inode that it names, in any order of calls.
 /// - **A temporary name** can come back after a power cut, where there was one and the rename had not

@@ -1,6 +1,6 @@
 //! Cuts the power at every write of a file system, and judges what linkable has promised.
 //!
-//!     power-cut [--one-in N] [--only FILE-SYSTEM]
+//!     power-cut [--one-in N] [--subsets N] [--only FILE-SYSTEM]
 //!
 //! A workload runs on a file system on a disk that logs every write and every flush. Then, for every
 //! write, the disk is rebuilt as a power cut would have left it, in order and with random subsets of
@@ -43,7 +43,8 @@ fn main() -> ExitCode {
         let position = arguments.iter().position(|argument| argument == option);
         position.and_then(|position| arguments.get(position + 1))
     };
-    let stride = value("--one-in").map_or(1, |n| n.parse().expect("a number"));
+    let number = |option, usual| value(option).map_or(usual, |n| n.parse().expect("a number"));
+    let (stride, subsets) = (number("--one-in", 1), number("--subsets", 4));
     let only = value("--only");
 
     // Mounts are this process's own and gone with it.
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
     let results = thread::scope(|scope| {
         let runs: Vec<_> = kinds
             .into_iter()
-            .map(|kind| scope.spawn(move || all_of(kind, stride)))
+            .map(|kind| scope.spawn(move || all_of(kind, stride, subsets)))
             .collect();
         runs.into_iter()
             .map(|run| run.join().expect("a run"))
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
 }
 
 /// All cases of one file system: how many points were tried, and how many rows are not as promised.
-fn all_of(kind: &'static Kind, stride: usize) -> (u32, u32) {
+fn all_of(kind: &'static Kind, stride: usize, subsets: usize) -> (u32, u32) {
     use Durability::{Contents, Full, None};
     let mut cases = Vec::new();
     let one = Plan {
@@ -109,6 +110,7 @@ fn all_of(kind: &'static Kind, stride: usize) -> (u32, u32) {
         Order::NoDirectorySync,
         Order::DataSyncAfterLink,
         Order::SyncBeforeRename,
+        Order::SyncTwice,
     ] {
         cases.push(Case {
             kind,
@@ -120,7 +122,7 @@ fn all_of(kind: &'static Kind, stride: usize) -> (u32, u32) {
     let mut total = (0, 0);
     for case in cases {
         let start = Instant::now();
-        let verdict = case.run(stride);
+        let verdict = case.run(stride, subsets);
         let opinion = case.opinion(verdict);
         total.0 += verdict.points;
         total.1 += u32::from(opinion.is_err());
@@ -143,7 +145,7 @@ fn all_of(kind: &'static Kind, stride: usize) -> (u32, u32) {
 }
 
 impl Case {
-    fn run(&self, stride: usize) -> Verdict {
+    fn run(&self, stride: usize, subsets: usize) -> Verdict {
         let base = env::temp_dir().join(format!(
             "power-cut-{}-{}",
             std::process::id(),
@@ -173,8 +175,9 @@ impl Case {
             named: self.named || self.gets_temporary_names(),
             image: &image,
             at: &left,
-            subsets: 4,
-            stride,
+            subsets,
+            // Where something is to be found, every point may be the one.
+            stride: if self.must_be_found() { 1 } else { stride },
             seed: 1,
             told: self.must_be_kept(),
         };
@@ -202,19 +205,26 @@ impl Case {
             Order::Library(level) => level != Durability::None,
             // Known to be wrong on ext4 only.
             Order::DataSyncAfterLink => self.kind.driver != "ext4",
+            Order::SyncTwice => true,
             _ => false,
         };
-        right && self.kind.ordered
+        right && self.kind.promised
+    }
+
+    /// Whether something has to be found, or else the harness is worth nothing.
+    fn must_be_found(&self) -> bool {
+        self.kind.promised && !self.must_be_kept()
     }
 
     /// Whether that is what was to be expected, in words.
     fn opinion(&self, verdict: Verdict) -> Result<&'static str, &'static str> {
         let bad = verdict.torn + verdict.lost + verdict.litter + verdict.unmountable;
-        match (bad, self.must_be_kept()) {
-            (0, true) => Ok("kept"),
-            (_, true) => Err("BROKEN"),
-            (0, false) if self.kind.ordered => Err("NOT FOUND OUT"),
-            _ => Ok("found out"),
+        match (self.must_be_kept(), self.must_be_found()) {
+            (true, _) if bad == 0 => Ok("kept"),
+            (true, _) => Err("BROKEN"),
+            (_, true) if bad == 0 => Err("NOT FOUND OUT"),
+            (_, true) => Ok("found out"),
+            _ => Ok("not promised"),
         }
     }
 }

@@ -22,9 +22,8 @@ pub(crate) struct Kind {
     options: &'static str,
     /// The bytes that the disk writes all or none of.
     pub(crate) sector: usize,
-    /// Whether changes of metadata reach the disk in order: a journal, or copy on write. Without,
-    /// nothing is promised, and what is found is only counted.
-    pub(crate) ordered: bool,
+    /// Whether anything is promised here; if not, what is found is only counted.
+    pub(crate) promised: bool,
 }
 
 const MIB: usize = 1 << 20;
@@ -43,7 +42,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         ],
         options: "",
         sector: 512,
-        ordered: true,
+        promised: true,
     },
     Kind {
         name: "ext4 data=writeback",
@@ -58,7 +57,8 @@ pub(crate) const KINDS: [Kind; 6] = [
         ],
         options: "data=writeback",
         sector: 512,
-        ordered: true,
+        // Blocks of a replaced file are used again before the rename is on the disk.
+        promised: false,
     },
     Kind {
         name: "xfs",
@@ -67,7 +67,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         make: &["mkfs.xfs", "-q", "-f"],
         options: "",
         sector: 512,
-        ordered: true,
+        promised: true,
     },
     Kind {
         name: "btrfs",
@@ -77,7 +77,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         options: "",
         // A superblock that is torn, btrfs cannot mount: it needs a disk of 4 KiB sectors, or luck.
         sector: 4096,
-        ordered: true,
+        promised: true,
     },
     Kind {
         name: "ext4 without journal",
@@ -86,7 +86,8 @@ pub(crate) const KINDS: [Kind; 6] = [
         make: &["mkfs.ext4", "-q", "-F", "-O", "^has_journal"],
         options: "",
         sector: 512,
-        ordered: false,
+        // A directory may be on the disk before the inode that it names.
+        promised: false,
     },
     Kind {
         name: "ext2",
@@ -95,7 +96,8 @@ pub(crate) const KINDS: [Kind; 6] = [
         make: &["mkfs.ext2", "-q", "-F"],
         options: "",
         sector: 512,
-        ordered: false,
+        // The same.
+        promised: false,
     },
 ];
 

@@ -54,6 +54,8 @@ pub(crate) enum Order {
     NoDirectorySync,
     DataSyncAfterLink,
     SyncBeforeRename,
+    /// Right, and dearer than the library's; for where there is no journal.
+    SyncTwice,
 }
 
 impl Order {
@@ -61,7 +63,10 @@ impl Order {
     pub(crate) fn level(self) -> Durability {
         match self {
             Self::Library(level) => level,
-            Self::NoFileSync | Self::NoDirectorySync | Self::DataSyncAfterLink => Durability::Full,
+            Self::NoFileSync
+            | Self::NoDirectorySync
+            | Self::DataSyncAfterLink
+            | Self::SyncTwice => Durability::Full,
             Self::SyncBeforeRename => Durability::Contents,
         }
     }
@@ -73,6 +78,7 @@ impl Order {
             Self::NoDirectorySync => "T w f L".to_owned(),
             Self::DataSyncAfterLink => "T w f L d".to_owned(),
             Self::SyncBeforeRename => "T w l f r".to_owned(),
+            Self::SyncTwice => "T w f L f D".to_owned(),
         }
     }
 }
@@ -186,7 +192,12 @@ fn do_wrongly(save: &Save, path: &Path, directory: &Path, order: Order) -> io::R
     options.write(true).mode(MODE).custom_flags(libc::O_TMPFILE);
     let mut file = options.open(directory)?;
     file.write_all(&save.contents())?;
-    if matches!(order, Order::NoDirectorySync | Order::DataSyncAfterLink) {
+    let before_link = [
+        Order::NoDirectorySync,
+        Order::DataSyncAfterLink,
+        Order::SyncTwice,
+    ];
+    if before_link.contains(&order) {
         file.sync_all()?;
     }
     if save.replace || order == Order::SyncBeforeRename {
@@ -202,6 +213,10 @@ fn do_wrongly(save: &Save, path: &Path, directory: &Path, order: Order) -> io::R
     match order {
         Order::NoFileSync => sync_directory(directory),
         Order::DataSyncAfterLink => file.sync_data(),
+        Order::SyncTwice => {
+            file.sync_all()?;
+            sync_directory(directory)
+        }
         _ => Ok(()),
     }
 }
