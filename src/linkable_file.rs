@@ -144,7 +144,8 @@ impl LinkableFile {
     /// in the middle of a [`replace`](Self::replace).
     ///
     /// `false` where `O_TMPFILE` is not supported, and after a [`replace`](Self::replace) that
-    /// failed half-way: the file then has a temporary name, `.linkable-<random>.tmp`.
+    /// failed half-way (on btrfs before Linux 6.16, any publish): the file then has a temporary name,
+    /// `.linkable-<random>.tmp`.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.backend.is_unnamed()

@@ -85,7 +85,8 @@ impl PublishOptions {
     /// renameat2(2) with `RENAME_NOREPLACE`, linkat(2) and unlinkat(2) where that is not supported,
     /// and to replace, rename(2). Nobody can remove a name, or rename one, in an append-only
     /// directory (chattr(1) `+a`): a temporary name stays there. [`Durability::Full`] opens the
-    /// directory first and calls fsync(2) on it last.
+    /// directory first and calls fsync(2) on it last. On btrfs before Linux 6.16 the temporary name
+    /// comes before the first fsync(2), see [`Durability`].
     #[doc(alias = "linkat")]
     #[doc(alias = "AT_EMPTY_PATH")]
     #[doc(alias = "RENAME_NOREPLACE")]

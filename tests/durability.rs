@@ -4,7 +4,6 @@ mod common;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::process::Command;
 
 use common::kernel;
 use common::{contents, in_thread};
@@ -25,15 +24,7 @@ fn a_disk_that_is_full_only_at_the_sync_spoils_the_file() {
         fs::create_dir(&small).unwrap();
         fs::create_dir(&mounted).unwrap();
         kernel::mount_new("tmpfs", &small, "size=12m");
-        let run = |program: &str, arguments: &[&str]| {
-            let status = Command::new(program).args(arguments).status().unwrap();
-            assert!(status.success(), "{program}");
-        };
-        let (image, at) = (small.join("image"), mounted.to_str().unwrap());
-        fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
-        let image = image.to_str().unwrap();
-        run("mkfs.ext4", &["-q", "-F", image]);
-        run("mount", &["-o", "loop", image, at]);
+        kernel::mount_made("ext4", &small.join("image"), 64 << 20, &mounted);
         linkable::write(mounted.join("file"), "old").unwrap();
 
         let mut file = OpenOptions::new()

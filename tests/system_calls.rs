@@ -154,14 +154,59 @@ fn where_only_procfs_serves_it_is_tried_first_the_next_time() {
     );
 }
 
-/// UNAME26 makes a kernel call itself 2.6; with `EISDIR` it then is from before `O_TMPFILE`.
+/// Makes the kernel call itself 2.6.
+fn as_old_kernel() {
+    const UNAME26: libc::c_ulong = 0x0002_0000;
+    // SAFETY: changes what uname(2) says, nothing else.
+    assert_ne!(unsafe { libc::personality(UNAME26) }, -1);
+}
+
+/// btrfs before 6.16 forgets an fsync(2) of a file that has no name.
+#[test]
+#[ignore = "needs root, strace and mkfs.btrfs"]
+fn on_old_btrfs_a_temporary_name_comes_before_the_sync() {
+    let test = "on_old_btrfs_a_temporary_name_comes_before_the_sync";
+    as_old_kernel();
+    kernel::own_mounts();
+    let base = tempfile::tempdir().unwrap();
+    let mounted = base.path().join("mounted");
+    fs::create_dir(&mounted).unwrap();
+    kernel::mount_made("btrfs", &base.path().join("image"), 112 << 20, &mounted);
+    let dir = mounted.clone();
+    let calls = trace::calls(test, &[], move || {
+        save(&dir, false, Durability::Contents);
+        save(&dir, true, Durability::Contents);
+        save(&dir, true, Durability::None);
+    });
+    let order: Vec<_> = names(&calls)
+        .into_iter()
+        .filter(|name| ["fsync", "linkat", "renameat", "renameat2"].contains(name))
+        .collect();
+    let publish = ["linkat", "fsync", "renameat2"];
+    let replace = ["linkat", "fsync", "renameat"];
+    // Without a sync there is nothing to prepare for.
+    let unsynced = ["linkat", "linkat", "renameat"];
+    assert_eq!(order, [publish, replace, unsynced].concat());
+
+    let sub = mounted.join("sub");
+    fs::create_dir(&sub).unwrap();
+    let file = OpenOptions::new().anonymous_in(&mounted).unwrap();
+    let error = file.replace(mounted.join("sub/")).unwrap_err();
+    assert_eq!(
+        fs::read_dir(&sub).unwrap().count(),
+        0,
+        "a name that nobody meant"
+    );
+    drop(error);
+    kernel::unmount_at(&mounted);
+}
+
+/// A kernel that calls itself 2.6 and says `EISDIR` is from before `O_TMPFILE`.
 #[test]
 #[ignore = "needs strace"]
 fn a_kernel_without_o_tmpfile_is_asked_once() {
-    const UNAME26: libc::c_ulong = 0x0002_0000;
     let test = "a_kernel_without_o_tmpfile_is_asked_once";
-    // SAFETY: changes what uname(2) says, nothing else.
-    assert_ne!(unsafe { libc::personality(UNAME26) }, -1);
+    as_old_kernel();
     deny(libc::EISDIR, &Rule::open_with(libc::O_TMPFILE));
     let dir = tempfile::tempdir().unwrap();
     let open = || drop(OpenOptions::new().anonymous_in(&dir).unwrap());

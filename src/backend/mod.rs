@@ -1,9 +1,9 @@
 //! Where a file is until it has its name: nowhere, or under a temporary one.
 //!
 //! A back end opens a new file in a directory and gives it a name in one step, with `publish` if
-//! the name is free and with `replace` in any case. It changes nothing on failure, save that a
-//! failed `replace` may leave the file with a temporary name, which the back end then owns. What it
-//! owns it removes when it is dropped. All else that can be done to a file is done to the [`File`].
+//! the name is free and with `replace` in any case. It changes nothing on failure, save that the
+//! file may have got a temporary name by then, which the back end owns. What it owns it removes when
+//! it is dropped. All else that can be done to a file is done to the [`File`].
 //!
 //! This is the only module that asks which of the two it is.
 
@@ -111,6 +111,10 @@ impl Backend {
         if !self.is_unnamed() || !KERNEL_BEFORE_6_16.get() || !is_on_btrfs(file) {
             return Ok(());
         }
+        if target.has_form_of_directory() {
+            // That will be refused; no name in a directory that nobody meant.
+            return Ok(());
+        }
         let (name, _) = link_beside(file, target)?;
         let named = Named::adopt(file, target, &name).ok_or(Errno::NOENT)?;
         *self = Self::Named(named);
@@ -188,7 +192,7 @@ fn open_unnamed(options: &OpenOptions, flags: CustomFlags, directory: &Path) -> 
     }
     unnamed::open(options, flags, directory).map_err(|error| {
         // Support is a fact of one mount, and not remembered; but a kernel does not grow younger.
-        let is_directory = error.raw_os_error() == Some(Errno::ISDIR.raw_os_error());
+        let is_directory = Errno::from_io_error(&error) == Some(Errno::ISDIR);
         if is_directory && is_before(uname().release().to_bytes(), 3, 11) {
             KERNEL_TOO_OLD.store(true, Ordering::Relaxed);
         }

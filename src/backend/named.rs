@@ -71,7 +71,7 @@ impl Named {
             }
             Err(error) => {
                 // The one error that comes after the file was made: O_DIRECT is looked at last.
-                if is(&error, Errno::INVAL) {
+                if Errno::from_io_error(&error) == Some(Errno::INVAL) {
                     let _ = unlinkat(held, name.as_str(), AtFlags::empty());
                 }
                 Err(error)
@@ -204,7 +204,7 @@ pub(super) fn with_free_name<T>(
 ) -> io::Result<T> {
     for _ in 0..NAME_ATTEMPTS {
         match make(random_name()) {
-            Err(error) if is(&error, Errno::EXIST) => {}
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::EXIST) => {}
             answer => return answer,
         }
     }
@@ -231,8 +231,4 @@ fn id_at(directory: BorrowedFd<'_>, name: &Path) -> rustix::io::Result<Option<Fi
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn is(error: &io::Error, errno: Errno) -> bool {
-    error.raw_os_error() == Some(errno.raw_os_error())
 }

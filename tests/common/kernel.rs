@@ -5,6 +5,7 @@ use std::ffi::c_long;
 use std::fs;
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use rustix::mount::{
@@ -136,6 +137,17 @@ pub fn own_mounts() {
 pub fn mount_new(kind: &str, at: &Path, options: &str) {
     let options = std::ffi::CString::new(options).unwrap();
     mount(kind, at, kind, MountFlags::empty(), options.as_c_str()).unwrap();
+}
+
+/// Makes a file system in a new image file, and mounts it.
+pub fn mount_made(kind: &str, image: &Path, size: u64, at: &Path) {
+    fs::File::create(image).unwrap().set_len(size).unwrap();
+    let run = |program: &str, arguments: &[&str], paths: &[&Path]| {
+        let status = Command::new(program).args(arguments).args(paths).status();
+        assert!(status.unwrap().success(), "{program}");
+    };
+    run(&format!("mkfs.{kind}"), &["-q"], &[image]);
+    run("mount", &["-o", "loop"], &[image, at]);
 }
 
 pub fn bind(from: &Path, at: &Path) {
