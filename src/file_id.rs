@@ -12,6 +12,11 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
+    /// The device that the file system is on.
+    pub(crate) fn device(self) -> u64 {
+        self.device
+    }
+
     pub(crate) fn of<Fd: AsFd>(file: Fd) -> Result<Self> {
         fstat(file).map(Self::from)
     }

@@ -72,6 +72,8 @@ mod custom_flags;
 mod durability;
 mod error;
 mod file_id;
+mod file_system;
+mod kernel;
 mod linkable_file;
 mod open_options;
 mod procfs;

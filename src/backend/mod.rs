@@ -14,16 +14,16 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use camino::Utf8PathBuf;
-use rustix::fs::{fstat, fstatfs, renameat};
+use rustix::fs::{fstat, renameat};
 use rustix::io::Errno;
-use rustix::system::uname;
 
 use self::named::Named;
 use crate::custom_flags::CustomFlags;
 use crate::error::PublishErrorKind;
+use crate::file_system;
+use crate::kernel;
 use crate::procfs;
 use crate::target::Target;
 
@@ -104,11 +104,10 @@ impl Backend {
 
     /// Sees to it that fsync(2) of the file is worth something.
     ///
-    /// btrfs before 6.16 does not log a file that has no name. Once it has one, a sync of the
-    /// directory alone, anybody's, makes that name durable with an empty file behind it (found on
-    /// 6.1). So there the file gets a temporary name first, and goes on as a named one does.
+    /// Where that forgets a file without a name, the file gets a temporary one first, and goes on as
+    /// a named one does.
     pub(crate) fn prepare_for_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
-        if !self.is_unnamed() || !KERNEL_BEFORE_6_16.get() || !is_on_btrfs(file) {
+        if !self.is_unnamed() || !file_system::forgets_unnamed(file) {
             return Ok(());
         }
         if target.has_form_of_directory() {
@@ -167,34 +166,19 @@ fn link_beside(file: &File, target: &Target<'_>) -> io::Result<(Utf8PathBuf, Pat
     })
 }
 
-// The type of the field is another one on every architecture, and the number has 32 bits.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn is_on_btrfs(file: &File) -> bool {
-    // See statfs(2).
-    const BTRFS_SUPER_MAGIC: u32 = 0x9123_683E;
-    fstatfs(file).map_or(false, |stat| stat.f_type as u32 == BTRFS_SUPER_MAGIC)
-}
-
 fn has_no_name(file: &File) -> bool {
     fstat(file).map_or(false, |stat| stat.st_nlink == 0)
 }
 
-/// Set once the kernel itself is known to be older than `O_TMPFILE`.
-static KERNEL_TOO_OLD: AtomicBool = AtomicBool::new(false);
-
-/// Whether btrfs is one that forgets an fsync(2) of a file without a name.
-static KERNEL_BEFORE_6_16: KernelBefore = KernelBefore::new(6, 16);
-
 fn open_unnamed(options: &OpenOptions, flags: CustomFlags, directory: &Path) -> io::Result<File> {
     // Android's policy denies link(2) to applications, so a file could never leave namelessness.
-    if cfg!(target_os = "android") || KERNEL_TOO_OLD.load(Ordering::Relaxed) {
+    if cfg!(target_os = "android") || kernel::BEFORE_3_11.is_known() {
         return Err(Errno::OPNOTSUPP.into());
     }
     unnamed::open(options, flags, directory).map_err(|error| {
         // Support is a fact of one mount, and not remembered; but a kernel does not grow younger.
-        let is_directory = Errno::from_io_error(&error) == Some(Errno::ISDIR);
-        if is_directory && is_before(uname().release().to_bytes(), 3, 11) {
-            KERNEL_TOO_OLD.store(true, Ordering::Relaxed);
+        if Errno::from_io_error(&error) == Some(Errno::ISDIR) {
+            kernel::BEFORE_3_11.get();
         }
         error
     })
@@ -215,56 +199,4 @@ fn is_unsupported(error: &io::Error) -> bool {
             | Errno::INVAL
         )
     )
-}
-
-/// Whether the kernel is older than a version; asked once, as a kernel does not change.
-struct KernelBefore {
-    version: (u32, u32),
-    /// 0 until asked, 1 for no, 2 for yes.
-    answer: AtomicU8,
-}
-
-impl KernelBefore {
-    const fn new(major: u32, minor: u32) -> Self {
-        Self {
-            version: (major, minor),
-            answer: AtomicU8::new(0),
-        }
-    }
-
-    fn get(&self) -> bool {
-        let mut answer = self.answer.load(Ordering::Relaxed);
-        if answer == 0 {
-            let (major, minor) = self.version;
-            answer = 1 + u8::from(is_before(uname().release().to_bytes(), major, minor));
-            self.answer.store(answer, Ordering::Relaxed);
-        }
-        answer == 2
-    }
-}
-
-/// Whether a release such as `6.1.0-18-amd64` is older than a version. One that says nothing is not.
-fn is_before(release: &[u8], major: u32, minor: u32) -> bool {
-    let mut numbers = release
-        .split(|byte| !byte.is_ascii_digit())
-        .map(|digits| std::str::from_utf8(digits).ok()?.parse::<u32>().ok());
-    match (numbers.next().flatten(), numbers.next().flatten()) {
-        (Some(this_major), Some(this_minor)) => (this_major, this_minor) < (major, minor),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_before;
-
-    #[test]
-    fn the_release_tells_an_old_kernel() {
-        for old in ["2.6.32-754.el6", "3.10.0", "3.2"] {
-            assert!(is_before(old.as_bytes(), 3, 11), "{old}");
-        }
-        for new in ["3.11.0", "4.4.0", "6.18.44-fc", "10.0", "", "gvisor", "3"] {
-            assert!(!is_before(new.as_bytes(), 3, 11), "{new}");
-        }
-    }
 }
