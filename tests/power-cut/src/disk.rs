@@ -10,16 +10,18 @@ use fuser::{
     INodeNo, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen,
     ReplyWrite, Request, WriteFlags,
 };
+use serde::{Deserialize, Serialize};
 
 const NAME: &str = "disk";
 const INODE: INodeNo = INodeNo(2);
 const TTL: Duration = Duration::from_secs(59);
 
 /// What happened to the disk, or around it, in order.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Event<N> {
     Write {
         offset: usize,
+        #[serde(with = "serde_bytes")]
         data: Vec<u8>,
     },
     /// All that was written before is on the platter.
@@ -31,6 +33,22 @@ pub(crate) enum Event<N> {
 struct State<N> {
     bytes: Vec<u8>,
     log: Option<Vec<Event<N>>>,
+    /// How many more writes and flushes succeed; all of them, if `None`.
+    sound: Option<u32>,
+}
+
+impl<N> State<N> {
+    /// Whether the next write or flush succeeds.
+    fn is_sound(&mut self) -> bool {
+        match &mut self.sound {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
 }
 
 /// The log of a disk, for the disk itself and for whoever works on it.
@@ -63,6 +81,16 @@ impl<N> Log<N> {
         self.state().log.take().unwrap_or_default()
     }
 
+    /// From the `nth` write or flush on, counted from 0, all fail.
+    pub(crate) fn fail_after(&self, nth: u32) {
+        self.state().sound = Some(nth);
+    }
+
+    /// Ends that, and tells whether it has come to it.
+    pub(crate) fn heal(&self) -> bool {
+        self.state().sound.take() == Some(0)
+    }
+
     fn push(&self, event: impl FnOnce() -> Event<N>) {
         if let Some(log) = &mut self.state().log {
             log.push(event());
@@ -81,7 +109,11 @@ impl<N: Send + 'static> Disk<N> {
     /// Serves a disk of `size` bytes, all zero, in the directory `at`.
     pub(crate) fn new(at: &Path, size: usize) -> Self {
         let bytes = vec![0; size];
-        let log = Log(Arc::new(Mutex::new(State { bytes, log: None })));
+        let log = Log(Arc::new(Mutex::new(State {
+            bytes,
+            log: None,
+            sound: None,
+        })));
         let server = Server(log.clone());
         let session = fuser::spawn_mount(server, at, &fuser::Config::default()).expect("FUSE");
         Self {
@@ -173,10 +205,15 @@ impl<N: Send + 'static> Filesystem for Server<N> {
         reply: ReplyWrite,
     ) {
         let offset = index(offset);
-        match self.0.state().bytes.get_mut(offset..offset + data.len()) {
+        let mut state = self.0.state();
+        if !state.is_sound() {
+            return reply.error(Errno::EIO);
+        }
+        match state.bytes.get_mut(offset..offset + data.len()) {
             Some(place) => place.copy_from_slice(data),
             None => return reply.error(Errno::ENOSPC),
         }
+        drop(state);
         self.0.push(|| Event::Write {
             offset,
             data: data.to_vec(),
@@ -185,6 +222,9 @@ impl<N: Send + 'static> Filesystem for Server<N> {
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        if !self.0.state().is_sound() {
+            return reply.error(Errno::EIO);
+        }
         self.0.push(|| Event::Flush);
         reply.ok();
     }

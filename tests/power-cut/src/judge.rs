@@ -20,6 +20,8 @@ pub(crate) struct Known {
     returned: HashMap<String, u32>,
     /// How many saves have begun and not returned.
     in_flight: usize,
+    /// How many that ever were at once.
+    most_in_flight: usize,
     /// How many have returned.
     done: usize,
 }
@@ -33,12 +35,26 @@ impl Known {
                     .or_default()
                     .push(save.clone());
                 self.in_flight += 1;
+                self.most_in_flight = self.most_in_flight.max(self.in_flight);
             }
             Note::Returned(save) => {
                 self.returned.insert(save.path.clone(), save.version);
                 self.in_flight -= 1;
                 self.done += 1;
             }
+        }
+    }
+
+    /// How many temporary names there may be, at the most.
+    fn temporary_names(&self, level: Durability, named: bool) -> usize {
+        match (level, named) {
+            // Whatever has returned has synced its rename.
+            (Durability::Full, _) => self.in_flight,
+            // A rename that nobody has synced may not be on the disk, and the name still there.
+            (_, true) => self.in_flight + self.done,
+            // The same, of replaces that another thread's sync has found half done.
+            (_, false) if self.most_in_flight > 1 => self.most_in_flight,
+            (_, false) => self.in_flight,
         }
     }
 }
@@ -91,13 +107,7 @@ pub(crate) fn judge(
         (whole && version < promised).then(|| format!("{path} {version:?} not {promised:?}"))
     });
     let lost: Vec<_> = lost.collect();
-    // A rename that nobody has synced may not be on the disk, and the temporary name still there.
-    let unsynced = if named && level != Durability::Full {
-        known.done
-    } else {
-        0
-    };
-    let litter = found.litter > known.in_flight + unsynced;
+    let litter = found.litter > known.temporary_names(level, named);
     let verdict = Verdict {
         points: 1,
         torn: u32::from(!found.torn.is_empty()),

@@ -10,10 +10,8 @@ use linkable::Durability;
 
 use crate::disk::Event;
 use crate::judge::{judge, Known, Verdict};
+use crate::recording::{Recording, BLOCK};
 use crate::volume::{Kind, Mounted};
-use crate::workload::Note;
-
-const BLOCK: usize = 4096;
 
 /// A write that the disk may or may not have made.
 type Pending<'a> = (usize, &'a [u8]);
@@ -36,14 +34,17 @@ pub(crate) struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Cuts the power at every point of `log`, from a disk that held `bytes`.
-    pub(crate) fn run(&self, bytes: Vec<u8>, log: &[Event<Note>]) -> Verdict {
+    /// Cuts the power at every point of `recording`.
+    pub(crate) fn run(&self, recording: &Recording) -> Verdict {
         let mut random = Rng::with_seed(self.seed);
-        let mut platter = Platter::new(bytes);
+        let mut platter = Platter::new(self.kind.size);
+        for (offset, bytes) in &recording.before {
+            platter.write(*offset, bytes);
+        }
         let mut pending: Vec<Pending<'_>> = Vec::new();
         let mut known = Known::default();
         let mut total = Verdict::default();
-        for event in log {
+        for event in &recording.log {
             match event {
                 Event::Note(note) => {
                     known.learn(note);
@@ -131,17 +132,16 @@ fn some_of<'a>(pending: &[Pending<'a>], sector: usize, random: &mut Rng) -> Vec<
 /// What is certainly on the disk.
 struct Platter {
     bytes: Vec<u8>,
-    /// Which blocks are not all zero; most are.
+    /// Which blocks may be other than all zero; most are not.
     used: Vec<bool>,
 }
 
 impl Platter {
-    fn new(bytes: Vec<u8>) -> Self {
-        let used = bytes
-            .chunks(BLOCK)
-            .map(|block| block.iter().any(|&byte| byte != 0))
-            .collect();
-        Self { bytes, used }
+    fn new(size: usize) -> Self {
+        Self {
+            bytes: vec![0; size],
+            used: vec![false; size.div_ceil(BLOCK)],
+        }
     }
 
     fn write(&mut self, offset: usize, data: &[u8]) {

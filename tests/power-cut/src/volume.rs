@@ -22,8 +22,16 @@ pub(crate) struct Kind {
     options: &'static str,
     /// The bytes that the disk writes all or none of.
     pub(crate) sector: usize,
-    /// Whether anything is promised here; if not, what is found is only counted.
-    pub(crate) promised: bool,
+    pub(crate) promised: Promised,
+}
+
+/// What the library promises on a kind of file system; what it does not is only counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promised {
+    Everything,
+    /// `Full`, as long as the disk keeps the order of writes and nobody else writes.
+    FullInOrder,
+    Nothing,
 }
 
 const MIB: usize = 1 << 20;
@@ -42,7 +50,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         ],
         options: "",
         sector: 512,
-        promised: true,
+        promised: Promised::Everything,
     },
     Kind {
         name: "ext4 data=writeback",
@@ -58,7 +66,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         options: "data=writeback",
         sector: 512,
         // Blocks of a replaced file are used again before the rename is on the disk.
-        promised: false,
+        promised: Promised::Nothing,
     },
     Kind {
         name: "xfs",
@@ -67,7 +75,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         make: &["mkfs.xfs", "-q", "-f"],
         options: "",
         sector: 512,
-        promised: true,
+        promised: Promised::Everything,
     },
     Kind {
         name: "btrfs",
@@ -77,7 +85,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         options: "",
         // A superblock that is torn, btrfs cannot mount: it needs a disk of 4 KiB sectors, or luck.
         sector: 4096,
-        promised: true,
+        promised: Promised::Everything,
     },
     Kind {
         name: "ext4 without journal",
@@ -86,8 +94,8 @@ pub(crate) const KINDS: [Kind; 6] = [
         make: &["mkfs.ext4", "-q", "-F", "-O", "^has_journal"],
         options: "",
         sector: 512,
-        // A directory may be on the disk before the inode that it names.
-        promised: false,
+        // What is written for two files at once is on the disk in any order.
+        promised: Promised::FullInOrder,
     },
     Kind {
         name: "ext2",
@@ -96,8 +104,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         make: &["mkfs.ext2", "-q", "-F"],
         options: "",
         sector: 512,
-        // The same.
-        promised: false,
+        promised: Promised::FullInOrder,
     },
 ];
 

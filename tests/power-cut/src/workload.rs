@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use linkable::{Durability, OpenOptionsAnonymousExt, PublishOptions};
+use serde::{Deserialize, Serialize};
 
 use crate::disk::Log;
 
@@ -16,7 +17,7 @@ use crate::disk::Log;
 pub(crate) const MODE: u32 = 0o640;
 
 /// One version of one file; version 0 is there from the beginning, if `replace`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Save {
     /// Relative to the file system's root.
     pub(crate) path: String,
@@ -39,7 +40,7 @@ impl Save {
 }
 
 /// What the log says of a save.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Note {
     Begun(Save),
     Returned(Save),
@@ -49,7 +50,11 @@ pub(crate) enum Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Library(Durability),
-    /// The wrong ones, named as in "T w f L D": open, write, sync, link, sync of the directory.
+    /// By hand, named as in "T w f L D": open, write, sync, link, sync of the directory.
+    ///
+    /// Right, save for btrfs before 6.16 and where there is no journal.
+    SyncOnce,
+    /// The wrong ones.
     NoFileSync,
     NoDirectorySync,
     DataSyncAfterLink,
@@ -59,11 +64,22 @@ pub(crate) enum Order {
 }
 
 impl Order {
+    /// All but the library's own.
+    pub(crate) const BY_HAND: [Self; 6] = [
+        Self::SyncOnce,
+        Self::NoFileSync,
+        Self::NoDirectorySync,
+        Self::DataSyncAfterLink,
+        Self::SyncBeforeRename,
+        Self::SyncTwice,
+    ];
+
     /// What the order claims to be.
     pub(crate) fn level(self) -> Durability {
         match self {
             Self::Library(level) => level,
-            Self::NoFileSync
+            Self::SyncOnce
+            | Self::NoFileSync
             | Self::NoDirectorySync
             | Self::DataSyncAfterLink
             | Self::SyncTwice => Durability::Full,
@@ -71,9 +87,15 @@ impl Order {
         }
     }
 
+    /// Whether the library promises it, on file systems with a journal.
+    pub(crate) fn is_promised(self) -> bool {
+        matches!(self, Self::Library(Durability::Contents | Durability::Full))
+    }
+
     pub(crate) fn name(self) -> String {
         match self {
             Self::Library(level) => format!("{level:?}"),
+            Self::SyncOnce => "T w f L D".to_owned(),
             Self::NoFileSync => "T w L D".to_owned(),
             Self::NoDirectorySync => "T w f L".to_owned(),
             Self::DataSyncAfterLink => "T w f L d".to_owned(),
@@ -182,17 +204,18 @@ fn do_save(root: &Path, save: &Save, order: Order) -> io::Result<()> {
             how.replace(save.replace).durability(level);
             how.publish(file, path)?;
         }
-        wrong => do_wrongly(save, &path, directory, wrong)?,
+        by_hand => do_by_hand(save, &path, directory, by_hand)?,
     }
     Ok(())
 }
 
-fn do_wrongly(save: &Save, path: &Path, directory: &Path, order: Order) -> io::Result<()> {
+fn do_by_hand(save: &Save, path: &Path, directory: &Path, order: Order) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).mode(MODE).custom_flags(libc::O_TMPFILE);
     let mut file = options.open(directory)?;
     file.write_all(&save.contents())?;
     let before_link = [
+        Order::SyncOnce,
         Order::NoDirectorySync,
         Order::DataSyncAfterLink,
         Order::SyncTwice,
@@ -211,7 +234,7 @@ fn do_wrongly(save: &Save, path: &Path, directory: &Path, order: Order) -> io::R
         link(&file, path)?;
     }
     match order {
-        Order::NoFileSync => sync_directory(directory),
+        Order::SyncOnce | Order::NoFileSync => sync_directory(directory),
         Order::DataSyncAfterLink => file.sync_data(),
         Order::SyncTwice => {
             file.sync_all()?;
