@@ -68,6 +68,7 @@
 compile_error!("linkable needs Linux or Android, whose linkat(2) can name a file that has no name");
 
 mod backend;
+mod copy;
 mod custom_flags;
 mod durability;
 mod error;

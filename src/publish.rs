@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 
 use crate::backend::Backend;
+use crate::copy;
 use crate::durability::Durability;
 use crate::error::{PublishError, PublishErrorKind};
 use crate::linkable_file::LinkableFile;
@@ -39,6 +40,7 @@ use crate::target::Target;
 pub struct PublishOptions {
     replace: bool,
     durability: Durability,
+    allow_copy: bool,
 }
 
 impl PublishOptions {
@@ -61,6 +63,38 @@ impl PublishOptions {
     /// What the published file is to survive; [`Durability::Contents`] unless said otherwise.
     pub fn durability(&mut self, level: Durability) -> &mut Self {
         self.durability = level;
+        self
+    }
+
+    /// Whether a copy is published where the file itself cannot have the name; `false` unless said
+    /// otherwise.
+    ///
+    /// That is where publishing would be refused as [`CrossesDevices`], [`LinkForbidden`],
+    /// [`NeverLinkable`] or [`ProcUnavailable`]. The copy is made under a hidden temporary name in
+    /// the directory of `path`, and renamed: it appears in one step all the same, as durably as was
+    /// asked for, but it costs what the file's size costs, and a killed process leaves the temporary
+    /// name. Where the file system can share blocks (btrfs, xfs), they are shared. Holes stay holes.
+    ///
+    /// It keeps the mode, the times, the extended attributes (xattr(7)) that users have set, the
+    /// access control list and, where that is allowed, the owner; without its owner it is not
+    /// set-user-ID. The [`File`] that is returned is the copy, open as the file was and at the same
+    /// position; descriptors of the file that you have kept go on meaning the file, which has no
+    /// name.
+    ///
+    /// If copying fails, the file comes back, and nothing is left of the copy.
+    ///
+    /// [`CrossesDevices`]: PublishErrorKind::CrossesDevices
+    /// [`LinkForbidden`]: PublishErrorKind::LinkForbidden
+    /// [`NeverLinkable`]: PublishErrorKind::NeverLinkable
+    /// [`ProcUnavailable`]: PublishErrorKind::ProcUnavailable
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Reads the file by opening `/proc/thread-self/fd/N`; without procfs it must have been opened
+    /// with [`read(true)`](std::fs::OpenOptions::read). Calls copy_file_range(2) and, where that is
+    /// not supported, sendfile(2), or read(2) and write(2).
+    pub fn allow_copy(&mut self, yes: bool) -> &mut Self {
+        self.allow_copy = yes;
         self
     }
 
@@ -99,7 +133,7 @@ impl PublishOptions {
     }
 
     fn publish_as(&self, mut file: LinkableFile, path: &Path) -> Result<File, PublishError> {
-        let steps = |path: &_| Ok(self.take_steps(&mut file, Target::new(path)));
+        let steps = |path: &_| Ok(self.take_steps_or_copy(&mut file, &Target::new(path)));
         let outcome = path.into_with_c_str(steps).unwrap_or_else(|_| {
             let text = "a file name cannot have a NUL byte in it";
             let source = io::Error::new(io::ErrorKind::InvalidInput, text);
@@ -119,7 +153,39 @@ impl PublishOptions {
         }
     }
 
-    fn take_steps(&self, file: &mut LinkableFile, target: Target<'_>) -> Result<(), Failure> {
+    /// Takes the steps with the file itself or, if that cannot have the name, with a copy, which
+    /// then is the file.
+    fn take_steps_or_copy(
+        &self,
+        file: &mut LinkableFile,
+        target: &Target<'_>,
+    ) -> Result<(), Failure> {
+        let refusal = match self.take_steps(file, target) {
+            Err(Failure::NotPublished(kind, error)) if self.allow_copy && copy::helps(kind) => {
+                Failure::NotPublished(kind, error)
+            }
+            outcome => return outcome,
+        };
+        let mut copy = match copy::beside(&file.file, target) {
+            Ok(copy) => copy,
+            // What forbids the link may forbid this, too.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(refusal),
+            Err(error) => return Err(Failure::NotPublished(PublishErrorKind::Other, error)),
+        };
+        match self.take_steps(&mut copy, target) {
+            // It is the copy that is spoilt.
+            Err(Failure::NotPublished(PublishErrorKind::SyncFailed, error)) => {
+                Err(Failure::NotPublished(PublishErrorKind::Other, error))
+            }
+            Err(Failure::NotPublished(kind, error)) => Err(Failure::NotPublished(kind, error)),
+            published => {
+                *file = copy;
+                published
+            }
+        }
+    }
+
+    fn take_steps(&self, file: &mut LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
         let LinkableFile {
             file,
             backend,
@@ -131,14 +197,14 @@ impl PublishOptions {
         }
 
         // Before anything is flushed or named: it can fail.
-        let directory = match self.durability.open_directory(&target) {
+        let directory = match self.durability.open_directory(target) {
             Ok(directory) => directory,
-            Err(error) => return Err(Failure::naming(error, file, backend, &target)),
+            Err(error) => return Err(Failure::naming(error, file, backend, target)),
         };
         // What is synced later shall be the directory that holds the name, wherever it has moved.
         let target = match &directory {
             Some(directory) => target.within(directory.as_fd()),
-            None => target,
+            None => *target,
         };
 
         if self.durability != Durability::None {

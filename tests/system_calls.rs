@@ -29,7 +29,7 @@ fn save(dir: &Path, replace: bool, durability: Durability) {
 fn calls_of_save(test: &str, taken: bool, replace: bool, durability: Durability) -> Vec<Call> {
     let dir = tempfile::tempdir().unwrap();
     // The first random name of a thread takes its seed from the kernel.
-    // The first sync asks how old it is.
+    // The first sync asks how old it is, and whether the device has a journal.
     save(dir.path(), false, durability);
     save(dir.path(), true, durability);
     if !taken {
@@ -67,12 +67,12 @@ fn replacing_a_file_costs_six_calls() {
 
 #[test]
 #[ignore = "needs strace"]
-fn contents_costs_one_call_more_and_comes_before_the_name() {
-    let test = "contents_costs_one_call_more_and_comes_before_the_name";
+fn contents_costs_two_calls_more_and_comes_before_the_name() {
+    let test = "contents_costs_two_calls_more_and_comes_before_the_name";
     let calls = calls_of_save(test, false, false, Durability::Contents);
     assert_eq!(
         names(&calls),
-        ["openat", "write", "fsync", "linkat", "close"]
+        ["openat", "write", "fstat", "fsync", "linkat", "close"]
     );
 }
 
@@ -83,38 +83,38 @@ fn nothing_is_synced_between_link_and_rename() {
     let test = "nothing_is_synced_between_link_and_rename";
     let calls = calls_of_save(test, true, true, Durability::Contents);
     let expected = [
-        "openat", "write", "fsync", "linkat", "linkat", "renameat", "close",
+        "openat", "write", "fstat", "fsync", "linkat", "linkat", "renameat", "close",
     ];
     assert_eq!(names(&calls), expected);
 }
 
 #[test]
 #[ignore = "needs strace"]
-fn a_durable_new_name_costs_eight_calls() {
-    let test = "a_durable_new_name_costs_eight_calls";
+fn a_durable_new_name_costs_nine_calls() {
+    let test = "a_durable_new_name_costs_nine_calls";
     let calls = calls_of_save(test, false, false, Durability::Full);
     let expected = [
-        "openat", "write", "openat", "fsync", "linkat", "fsync", "close", "close",
+        "openat", "write", "openat", "fstat", "fsync", "linkat", "fsync", "close", "close",
     ];
     assert_eq!(names(&calls), expected);
     // What is synced is the very directory that has got the name.
-    let directory = calls[5]
+    let directory = calls[6]
         .text
         .trim_start_matches("fsync(")
         .split(')')
         .next()
         .unwrap();
-    assert!(calls[4].text.contains(&format!(", {directory}, \"new\"")));
+    assert!(calls[5].text.contains(&format!(", {directory}, \"new\"")));
 }
 
 #[test]
 #[ignore = "needs strace"]
-fn a_durable_replace_costs_ten_calls() {
-    let test = "a_durable_replace_costs_ten_calls";
+fn a_durable_replace_costs_eleven_calls() {
+    let test = "a_durable_replace_costs_eleven_calls";
     let calls = calls_of_save(test, true, true, Durability::Full);
     let expected = [
-        "openat", "write", "openat", "fsync", "linkat", "linkat", "renameat", "fsync", "close",
-        "close",
+        "openat", "write", "openat", "fstat", "fsync", "linkat", "linkat", "renameat", "fsync",
+        "close", "close",
     ];
     assert_eq!(names(&calls), expected);
 }
@@ -201,6 +201,38 @@ fn on_old_btrfs_a_temporary_name_comes_before_the_sync() {
     kernel::unmount_at(&mounted);
 }
 
+/// What syncs a new file and what names it, in order, on a new file system of this kind.
+fn order_of_publish_on(test: &str, kind: &str) -> Vec<String> {
+    kernel::own_mounts();
+    let base = tempfile::tempdir().unwrap();
+    let mounted = base.path().join("mounted");
+    fs::create_dir(&mounted).unwrap();
+    kernel::mount_made(kind, &base.path().join("image"), 32 << 20, &mounted);
+    let calls = trace::calls(test, &[], || save(&mounted, false, Durability::Contents));
+    kernel::unmount_at(&mounted);
+    let order = calls.into_iter().map(|call| call.name);
+    order
+        .filter(|name| ["fsync", "linkat", "renameat2"].contains(&name.as_str()))
+        .collect()
+}
+
+/// The directory can be on the disk before the inode that it names.
+#[test]
+#[ignore = "needs root, strace and mkfs.ext2"]
+fn without_a_journal_a_temporary_name_comes_before_the_sync() {
+    let test = "without_a_journal_a_temporary_name_comes_before_the_sync";
+    let order = order_of_publish_on(test, "ext2");
+    assert_eq!(order, ["linkat", "fsync", "renameat2"]);
+}
+
+#[test]
+#[ignore = "needs root, strace and mkfs.ext4"]
+fn with_a_journal_the_name_comes_after_the_sync() {
+    let test = "with_a_journal_the_name_comes_after_the_sync";
+    let order = order_of_publish_on(test, "ext4");
+    assert_eq!(order, ["fsync", "linkat"]);
+}
+
 /// A kernel that calls itself 2.6 and says `EISDIR` is from before `O_TMPFILE`.
 #[test]
 #[ignore = "needs strace"]
@@ -279,6 +311,56 @@ fn a_directory_that_cannot_be_synced_is_not_durable_but_published() {
             path.metadata().unwrap().ino()
         );
     });
+}
+
+/// The first sync is the file's own, the second its copy's.
+#[test]
+#[ignore = "needs strace"]
+fn a_copy_that_cannot_be_synced_spoils_nothing_but_itself() {
+    let test = "a_copy_that_cannot_be_synced_spoils_nothing_but_itself";
+    let dir = tempfile::tempdir().unwrap();
+    deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);
+    let inject = [
+        "-e",
+        "trace=fsync,?access,?faccessat",
+        "-e",
+        "inject=fsync:error=EIO:when=2",
+    ];
+    let calls = trace::calls(test, &inject, || {
+        let mut file = OpenOptions::new().anonymous_in(&dir).unwrap();
+        file.write_all(b"whole").unwrap();
+        let mut options = PublishOptions::new();
+        options.allow_copy(true);
+        let error = options.publish(file, dir.path().join("new")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::Other);
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::EIO));
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+        let PublishError::NotPublished { file, .. } = error else {
+            panic!("{error:?}")
+        };
+        options.publish(file, dir.path().join("new")).unwrap();
+        assert_eq!(fs::read(dir.path().join("new")).unwrap(), b"whole");
+    });
+    assert_eq!(names(&calls), ["fsync"; 4]);
+}
+
+/// Blocks are shared where the file system can share them.
+#[test]
+#[ignore = "needs strace"]
+fn a_copy_is_made_by_the_kernel() {
+    let test = "a_copy_is_made_by_the_kernel";
+    let dir = tempfile::tempdir().unwrap();
+    deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);
+    let calls = trace::calls(test, &[], || {
+        let mut file = OpenOptions::new().anonymous_in(&dir).unwrap();
+        file.write_all(b"whole").unwrap();
+        let mut options = PublishOptions::new();
+        options.allow_copy(true).durability(Durability::None);
+        options.publish(file, dir.path().join("new")).unwrap();
+    });
+    let names = names(&calls);
+    assert!(names.contains(&"copy_file_range"), "{names:?}");
+    assert_eq!(names.iter().filter(|name| **name == "write").count(), 1);
 }
 
 /// Between open(2) of the directory and that of the file, its path is given to another one.

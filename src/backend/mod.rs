@@ -50,7 +50,13 @@ impl Backend {
         }
     }
 
-    /// The same for a file that is never to have a name.
+    /// Opens a new file with a temporary name, even where it could do without.
+    pub(crate) fn open_named(options: &OpenOptions, directory: &Path) -> io::Result<(File, Self)> {
+        let (file, named) = Named::create(options, CustomFlags::of(options)?, directory)?;
+        Ok((file, Self::Named(named)))
+    }
+
+    /// The same as [`Self::open`] for a file that is never to have a name.
     pub(crate) fn open_scratch(
         options: &OpenOptions,
         flags: CustomFlags,

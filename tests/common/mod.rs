@@ -18,6 +18,8 @@ pub use kernel::{deny, in_thread, Rule};
 pub enum Route {
     /// `O_TMPFILE` or failure: creating a named file with `O_EXCL` is forbidden.
     Anonymous,
+    /// `O_TMPFILE`, and whatever comes after it.
+    AnonymousFirst,
     /// The hidden temporary name: `O_TMPFILE` is answered with this errno.
     Named(i32),
 }
@@ -63,7 +65,7 @@ impl Bed {
     }
 
     pub fn is_anonymous(&self) -> bool {
-        self.route == Route::Anonymous
+        !matches!(self.route, Route::Named(_))
     }
 
     pub fn read<P: AsRef<Path>>(&self, name: P) -> String {
@@ -111,6 +113,7 @@ impl Route {
         match self {
             // An errno that nothing else gives here.
             Route::Anonymous => deny(libc::EUCLEAN, &Rule::open_with(O_CREAT_EXCL)),
+            Route::AnonymousFirst => {}
             Route::Named(errno) => deny(errno, &Rule::open_with(libc::O_TMPFILE)),
         }
     }
@@ -118,12 +121,14 @@ impl Route {
 
 /// Makes each promise two tests, one for each route.
 macro_rules! on_both_routes {
-    ($($(#[$attribute:meta])* fn $promise:ident($bed:ident: &Bed) $body:block)*) => {
+    (anonymous: $anonymous:expr;
+     $($(#[$attribute:meta])* fn $promise:ident($bed:ident: &Bed) $body:block)*) => {
         $(fn $promise($bed: &Bed) $body)*
 
         mod anonymous {
+            use crate::common::Route;
             $($(#[$attribute])* #[test] fn $promise() {
-                crate::common::on(crate::common::Route::Anonymous, super::$promise);
+                crate::common::on($anonymous, super::$promise);
             })*
         }
 
@@ -133,6 +138,7 @@ macro_rules! on_both_routes {
             })*
         }
     };
+    ($($promises:tt)*) => { on_both_routes!{ anonymous: Route::Anonymous; $($promises)* } };
 }
 pub(crate) use on_both_routes;
 

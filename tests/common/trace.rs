@@ -40,8 +40,9 @@ pub fn calls(test: &str, options: &[&str], operation: impl FnOnce()) -> Vec<Call
         mark(END);
         process::exit(0);
     }
-    // What the second process leaves behind goes with it. Others may have to go through it.
-    let scratch = tempfile::tempdir().unwrap();
+    // What the second process leaves behind goes with it. Others may have to go through it. On tmpfs
+    // the calls are the same wherever else the tests run.
+    let scratch = tempfile::tempdir_in("/dev/shm").unwrap();
     fs::set_permissions(&scratch, fs::Permissions::from_mode(0o755)).unwrap();
     let log = tempfile::NamedTempFile::new().unwrap();
     // If it hangs, it is a failure and not the end of all tests.
