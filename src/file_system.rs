@@ -14,8 +14,8 @@ const BTRFS: u32 = 0x9123_683E;
 const EXT: u32 = 0xEF53;
 const OVERLAYFS: u32 = 0x794C_7630;
 
-/// The block device that was asked about last and is none of those; 0 is none at all.
-static SOUND_DEVICE: AtomicUsize = AtomicUsize::new(0);
+/// The block device of the last ext4 that was found to have a journal; 0 is none at all.
+static JOURNALED: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether a power cut may leave less than was synced, if the file was synced without a name.
 ///
@@ -25,20 +25,11 @@ static SOUND_DEVICE: AtomicUsize = AtomicUsize::new(0);
 /// - Without a journal (ext2, ext4 made so) the directory can be on the disk before the inode, whose
 ///   link count there still is 0 (found on 6.18).
 pub(crate) fn forgets_unnamed(file: &File) -> bool {
-    let device = FileId::of(file).map_or(0, FileId::device);
-    // btrfs and overlayfs have no device of their own, and number 0 stands for it.
-    if major(device) == 0 {
-        return kernel::BEFORE_6_16.get() && matches!(kind(file), Some(BTRFS | OVERLAYFS));
+    match kind(file) {
+        Some(BTRFS | OVERLAYFS) => kernel::BEFORE_6_16.get(),
+        Some(EXT) => FileId::of(file).map_or(false, |id| has_no_journal(id.device())),
+        _ => false,
     }
-    let key = usize::try_from(device).unwrap_or(0);
-    if key != 0 && key == SOUND_DEVICE.load(Ordering::Relaxed) {
-        return false;
-    }
-    let forgets = kind(file) == Some(EXT) && has_no_journal(device);
-    if !forgets {
-        SOUND_DEVICE.store(key, Ordering::Relaxed);
-    }
-    forgets
 }
 
 // The type of the field is another one on every architecture, and the number has 32 bits.
@@ -47,8 +38,20 @@ fn kind(file: &File) -> Option<u32> {
     fstatfs(file).ok().map(|stat| stat.f_type as u32)
 }
 
-/// Whether that is known of an ext2, ext3 or ext4: without sysfs (Linux 4.18) it is not.
 fn has_no_journal(device: u64) -> bool {
+    let key = usize::try_from(device).unwrap_or(0);
+    if key != 0 && key == JOURNALED.load(Ordering::Relaxed) {
+        return false;
+    }
+    let known = is_known_without_journal(device);
+    if !known {
+        JOURNALED.store(key, Ordering::Relaxed);
+    }
+    known
+}
+
+/// Without sysfs nothing is known; nor where the kernel is too old for `journal_task`.
+fn is_known_without_journal(device: u64) -> bool {
     let by_number = format!("/sys/dev/block/{}:{}", major(device), minor(device));
     let path = match fs::read_link(by_number) {
         Ok(path) => path,
@@ -58,7 +61,7 @@ fn has_no_journal(device: u64) -> bool {
     let of_ext4 = Path::new("/sys/fs/ext4").join(name);
     match fs::read(of_ext4.join("journal_task")) {
         Ok(task) => task.starts_with(b"<none>"),
-        // The driver of ext2 is not in there, and has never had a journal.
+        // The driver of ext2 alone is not in there, and has never had a journal.
         Err(_) => !of_ext4.exists(),
     }
 }

@@ -72,7 +72,7 @@ fn contents_costs_two_calls_more_and_comes_before_the_name() {
     let calls = calls_of_save(test, false, false, Durability::Contents);
     assert_eq!(
         names(&calls),
-        ["openat", "write", "fstat", "fsync", "linkat", "close"]
+        ["openat", "write", "fstatfs", "fsync", "linkat", "close"]
     );
 }
 
@@ -83,7 +83,7 @@ fn nothing_is_synced_between_link_and_rename() {
     let test = "nothing_is_synced_between_link_and_rename";
     let calls = calls_of_save(test, true, true, Durability::Contents);
     let expected = [
-        "openat", "write", "fstat", "fsync", "linkat", "linkat", "renameat", "close",
+        "openat", "write", "fstatfs", "fsync", "linkat", "linkat", "renameat", "close",
     ];
     assert_eq!(names(&calls), expected);
 }
@@ -94,7 +94,7 @@ fn a_durable_new_name_costs_nine_calls() {
     let test = "a_durable_new_name_costs_nine_calls";
     let calls = calls_of_save(test, false, false, Durability::Full);
     let expected = [
-        "openat", "write", "openat", "fstat", "fsync", "linkat", "fsync", "close", "close",
+        "openat", "write", "openat", "fstatfs", "fsync", "linkat", "fsync", "close", "close",
     ];
     assert_eq!(names(&calls), expected);
     // What is synced is the very directory that has got the name.
@@ -113,7 +113,7 @@ fn a_durable_replace_costs_eleven_calls() {
     let test = "a_durable_replace_costs_eleven_calls";
     let calls = calls_of_save(test, true, true, Durability::Full);
     let expected = [
-        "openat", "write", "openat", "fstat", "fsync", "linkat", "linkat", "renameat", "fsync",
+        "openat", "write", "openat", "fstatfs", "fsync", "linkat", "linkat", "renameat", "fsync",
         "close", "close",
     ];
     assert_eq!(names(&calls), expected);

@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use self::named::Named;
 use crate::custom_flags::CustomFlags;
 use crate::error::PublishErrorKind;
+use crate::file_id::FileId;
 use crate::file_system;
 use crate::kernel;
 use crate::procfs;
@@ -101,7 +102,7 @@ impl Backend {
         let (name, path) = link_beside(file, target)?;
         // Only a rename that failed makes a named handle: that costs system calls.
         renameat(target.directory(), &path, target.directory(), target.name).map_err(|errno| {
-            if let Some(named) = Named::adopt(file, target, &name) {
+            if let Ok(named) = Named::adopt(FileId::of(file), target, &name) {
                 *self = Self::Named(named);
             }
             errno.into()
@@ -120,8 +121,10 @@ impl Backend {
             // That will be refused; no name in a directory that nobody meant.
             return Ok(());
         }
+        // Before there is a name: it can fail.
+        let id = FileId::of(file)?;
         let (name, _) = link_beside(file, target)?;
-        let named = Named::adopt(file, target, &name).ok_or(Errno::NOENT)?;
+        let named = Named::adopt(Ok(id), target, &name)?;
         *self = Self::Named(named);
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! The file that has a hidden temporary name, `.linkable-<random>.tmp`, until it is published.
 
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::DefaultHasher;
 use std::fs::{File, OpenOptions};
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -66,7 +68,12 @@ impl Named {
         // std has no openat, and only std knows all of the caller's options.
         match options.open(&path) {
             Ok(file) => {
-                let named = Self::hold(&file, held, flags, directory, name)?;
+                let id = FileId::of(&file).map_err(|errno| {
+                    // Nothing else could be of that name: it was just made with O_EXCL.
+                    let _ = unlinkat(&held, name.as_str(), AtFlags::empty());
+                    errno
+                })?;
+                let named = Self::hold(id, held, flags, directory, name)?;
                 Ok((file, named))
             }
             Err(error) => {
@@ -82,7 +89,7 @@ impl Named {
     /// Takes over `name`, under which `file` was just made in `held`, or in another directory that
     /// has been given the path since.
     fn hold(
-        file: &File,
+        id: FileId,
         mut held: OwnedFd,
         flags: OFlags,
         directory: &Path,
@@ -91,7 +98,7 @@ impl Named {
         let mut named = Self {
             directory: None,
             path: directory.join(name),
-            id: FileId::of(file)?,
+            id,
         };
         for _ in 0..DIRECTORY_ATTEMPTS {
             if id_at(held.as_fd(), name.as_ref())? == Some(named.id) {
@@ -105,8 +112,11 @@ impl Named {
     }
 
     /// Takes over `name`, which was just linked beside the target, if it still is there.
-    pub(super) fn adopt(file: &File, target: &Target<'_>, name: &Utf8Path) -> Option<Self> {
-        let id = FileId::of(file).ok()?;
+    pub(super) fn adopt(
+        id: rustix::io::Result<FileId>,
+        target: &Target<'_>,
+        name: &Utf8Path,
+    ) -> rustix::io::Result<Self> {
         let directory = match target.held {
             Some(held) => held.try_clone_to_owned().ok(),
             None => open_directory(target.parent(), OFlags::empty()).ok(),
@@ -115,12 +125,18 @@ impl Named {
             Some(_) => name.into(),
             None => target.unheld().sibling(name),
         };
-        let named = Self {
+        let there = id_at(directory.as_ref().map_or(CWD, AsFd::as_fd), &path);
+        let id = match (id, there) {
+            (Ok(id), Ok(there)) if there != Some(id) => return Err(Errno::NOENT),
+            // In doubt it is ours: drop looks again, and its last name must not be lost.
+            (Ok(id), _) | (Err(_), Ok(Some(id))) => id,
+            (Err(errno), _) => return Err(errno),
+        };
+        Ok(Self {
             directory,
             path,
             id,
-        };
-        named.is_in_place().then_some(named)
+        })
     }
 
     /// Gives the file its name for good, if that is free.
@@ -212,9 +228,16 @@ pub(super) fn with_free_name<T>(
 }
 
 /// Hidden, recognisable, and short whatever the target is called.
+///
+/// Different from others, which is all that is needed: nobody can make use of a guessed name, as the
+/// file is made with `O_EXCL`.
 fn random_name() -> Utf8PathBuf {
-    // std seeds each thread once from the kernel; after that a name costs no system call.
-    let random = RandomState::new().build_hasher().finish();
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let mut hasher = DefaultHasher::new();
+    SystemTime::now().hash(&mut hasher);
+    COUNTER.fetch_add(1, Ordering::Relaxed).hash(&mut hasher);
+    std::ptr::addr_of!(hasher).hash(&mut hasher);
+    let random = hasher.finish();
     format!(".linkable-{random:016x}.tmp").into()
 }
 
