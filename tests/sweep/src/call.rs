@@ -1,0 +1,203 @@
+//! A system call of an operation, and what it is about.
+
+use std::ffi::{c_char, c_long, CStr};
+use std::fmt;
+
+use crate::fault::Harm;
+use crate::manual;
+
+/// What the name or the descriptor in a call stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The name that is to be published.
+    Target,
+    /// A hidden temporary name.
+    Temporary,
+    /// Something of procfs.
+    Procfs,
+    /// Another path, which is that of the directory.
+    Directory,
+    /// A descriptor of a file.
+    File,
+    /// Neither a name nor one of those descriptors.
+    Nothing,
+}
+
+/// During which part of a run a call was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The operation itself.
+    Operation,
+    /// The drop of the handle that it left behind.
+    Drop,
+}
+
+/// How the words for a call of [`Phase::Drop`] end.
+pub(crate) const IN_DROP: &str = " in drop";
+
+/// One system call, as its caller made it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) name: &'static str,
+    /// The one flag that tells what the call is for, if there is one.
+    pub(crate) flag: &'static str,
+    pub(crate) about: About,
+    pub(crate) phase: Phase,
+    /// What the sweep did to it.
+    pub(crate) harm: Option<Harm>,
+}
+
+/// Calls of allocators, locks, signals and the end of a process, which no library has a say in.
+const NOISE: [c_long; 13] = [
+    libc::SYS_brk,
+    libc::SYS_exit_group,
+    libc::SYS_futex,
+    libc::SYS_madvise,
+    libc::SYS_mmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sched_yield,
+    libc::SYS_sigaltstack,
+];
+
+pub(crate) fn is_noise(data: &libc::seccomp_data) -> bool {
+    let number = c_long::from(data.nr);
+    // std's debug builds ask whether a descriptor that they close is open.
+    let asks = number == libc::SYS_fcntl && argument(data, 1) == libc::F_GETFD;
+    asks || NOISE.contains(&number)
+}
+
+/// An argument that is an `int` or has its flags in the lower half.
+#[allow(clippy::cast_possible_truncation)]
+pub(crate) fn argument(data: &libc::seccomp_data, index: usize) -> i32 {
+    data.args[index] as i32
+}
+
+fn flag(name: &str, data: &libc::seccomp_data) -> &'static str {
+    let known: (usize, &[(&str, i32)]) = match name {
+        "open" | "openat" => (
+            if name == "open" { 1 } else { 2 },
+            &[
+                ("O_TMPFILE", libc::O_TMPFILE),
+                ("O_CREAT", libc::O_CREAT),
+                ("O_PATH", libc::O_PATH),
+                ("O_DIRECTORY", libc::O_DIRECTORY),
+            ],
+        ),
+        "linkat" => (
+            4,
+            &[
+                ("AT_EMPTY_PATH", libc::AT_EMPTY_PATH),
+                ("AT_SYMLINK_FOLLOW", libc::AT_SYMLINK_FOLLOW),
+            ],
+        ),
+        "renameat2" => (4, &[("RENAME_NOREPLACE", 1)]),
+        _ => return "",
+    };
+    let (index, flags) = known;
+    let given = argument(data, index);
+    let meant = flags.iter().find(|(_, flag)| given & flag == *flag);
+    meant.map_or("", |(name, _)| name)
+}
+
+/// # Safety
+///
+/// As for [`Call::read`].
+unsafe fn about(name: &str, data: &libc::seccomp_data) -> About {
+    let path = match name {
+        "open" => 0,
+        "openat" | "unlinkat" | "newfstatat" | "statx" | "faccessat" | "faccessat2" => 1,
+        // The new name.
+        "linkat" | "renameat" | "renameat2" => 3,
+        "fsync" | "fdatasync" => return kind_of(argument(data, 0)),
+        "write" | "fstat" | "fstatfs" => return About::File,
+        _ => return About::Nothing,
+    };
+    // SAFETY: the caller's promise: a path of this process, or NULL, as std's probe for statx(2).
+    let path = unsafe {
+        let path = data.args[path] as *const c_char;
+        if path.is_null() {
+            return About::Nothing;
+        }
+        CStr::from_ptr(path).to_bytes()
+    };
+    let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    match path {
+        b"" => About::File,
+        _ if path.starts_with(b"/proc/") => About::Procfs,
+        _ if last.starts_with(b".linkable-") => About::Temporary,
+        _ if last == crate::operation::TARGET.as_bytes() => About::Target,
+        _ => About::Directory,
+    }
+}
+
+/// Whether a descriptor is that of a directory.
+fn kind_of(descriptor: i32) -> About {
+    // SAFETY: fstat(2) fills in the structure, of which zero is a value.
+    let stat = unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        libc::fstat(descriptor, &mut stat);
+        stat
+    };
+    if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
+        About::Directory
+    } else {
+        About::File
+    }
+}
+
+impl Call {
+    /// What a call is, if there is a man page that tells how it can fail.
+    ///
+    /// # Safety
+    ///
+    /// `data` is that of a call of this very process, which waits for an answer.
+    pub(crate) unsafe fn read(data: &libc::seccomp_data, phase: Phase) -> Option<Self> {
+        let name = manual::name(c_long::from(data.nr))?;
+        Some(Self {
+            name,
+            flag: flag(name, data),
+            // SAFETY: the caller's promise.
+            about: unsafe { about(name, data) },
+            phase,
+            harm: None,
+        })
+    }
+
+    /// Whether the kernel itself was to answer.
+    pub(crate) fn was_made(&self) -> bool {
+        self.harm.is_none()
+    }
+
+    /// Whether it could have given the file the name that was asked for.
+    pub(crate) fn names_target(&self) -> bool {
+        matches!(self.name, "linkat" | "renameat" | "renameat2") && self.about == About::Target
+    }
+
+    pub(crate) fn is_sync(&self) -> bool {
+        matches!(self.name, "fsync" | "fdatasync")
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        if !self.flag.is_empty() {
+            write!(f, " {}", self.flag)?;
+        }
+        if self.about != About::Nothing {
+            write!(f, " of the {}", format!("{:?}", self.about).to_lowercase())?;
+        }
+        if self.phase == Phase::Drop {
+            f.write_str(IN_DROP)?;
+        }
+        match self.harm {
+            Some(harm) => write!(f, " = {harm}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What is in the directory, by name and contents.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::operation::{new_contents, MODE, OLD, TARGET};
+
+/// A second name, for a file that is kept from the first.
+pub(crate) const SECOND: &str = "second";
+
+/// The state of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Absent,
+    Old,
+    /// Whole, with the mode that was asked for and no other name.
+    New,
+    /// None of these.
+    Torn(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) target: State,
+    pub(crate) second: State,
+    /// How many temporary names there are.
+    pub(crate) temporary: usize,
+    /// Names that nobody ever asked for.
+    pub(crate) strange: Vec<String>,
+}
+
+impl Found {
+    pub(crate) fn in_directory(dir: &Path) -> io::Result<Self> {
+        let mut found = Self {
+            target: State::Absent,
+            second: State::Absent,
+            temporary: 0,
+            strange: Vec::new(),
+        };
+        for entry in fs::read_dir(dir)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            match name.as_str() {
+                TARGET => found.target = State::of(&dir.join(TARGET))?,
+                SECOND => found.second = State::of(&dir.join(SECOND))?,
+                _ if is_temporary(&name) => found.temporary += 1,
+                _ => found.strange.push(name),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The form that the documentation gives to temporary names.
+fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(".linkable-")
+        .is_some_and(|rest| rest.ends_with(".tmp"))
+}
+
+impl State {
+    fn of(path: &Path) -> io::Result<Self> {
+        let contents = fs::read(path)?;
+        let metadata = fs::metadata(path)?;
+        let mode = metadata.permissions().mode() & 0o7777;
+        Ok(if contents == OLD {
+            Self::Old
+        } else if contents == new_contents() && mode == MODE {
+            Self::New
+        } else {
+            Self::Torn(format!("{} bytes, mode {mode:o}", metadata.size()))
+        })
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("absent"),
+            Self::Old => f.write_str("old"),
+            Self::New => f.write_str("new"),
+            Self::Torn(what) => write!(f, "neither old nor new ({what})"),
+        }
+    }
+}
