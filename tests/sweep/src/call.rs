@@ -140,7 +140,7 @@ fn kind_of(descriptor: i32) -> About {
     // SAFETY: fstat(2) fills in the structure, of which zero is a value.
     let stat = unsafe {
         let mut stat: libc::stat = std::mem::zeroed();
-        libc::fstat(descriptor, &mut stat);
+        libc::fstat(descriptor, &raw mut stat);
         stat
     };
     if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {

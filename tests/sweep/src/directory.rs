@@ -55,8 +55,8 @@ impl Found {
 
 /// The form that the documentation gives to temporary names.
 fn is_temporary(name: &str) -> bool {
-    name.strip_prefix(".linkable-")
-        .is_some_and(|rest| rest.ends_with(".tmp"))
+    let random = name.strip_prefix(".linkable-");
+    random.and_then(|rest| rest.strip_suffix(".tmp")).is_some()
 }
 
 impl State {

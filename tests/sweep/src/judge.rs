@@ -113,7 +113,7 @@ impl Run<'_> {
                 .iter()
                 .filter(|call| call.is_sync() && call.about == About::File)
         };
-        let spoilt = syncs().find_map(|call| failed(call));
+        let spoilt = syncs().find_map(failed);
         let said = (self.outcome.kind == Some(PublishErrorKind::SyncFailed))
             .then(|| self.outcome.errno())
             .flatten();
@@ -197,21 +197,35 @@ impl Run<'_> {
     /// As long as there is a handle, its drop is the last time. Without one, a look is a part of the
     /// clean-up only if the operation was over by then: it had failed, or the file is published.
     fn clean_up_was_hit(&self) -> bool {
-        let over = |index: usize| {
-            self.operation == Operation::Drop
-                || self.outcome.published
-                || self.calls[..index].iter().any(|call| !call.was_made())
-        };
         self.calls.iter().enumerate().any(|(index, call)| {
-            let hit = !call.was_made() && call.about == About::Temporary;
-            let last_time = call.phase == Phase::Drop || !self.keeps_handle;
-            hit && last_time
+            let in_drop = call.phase == Phase::Drop;
+            let last_time = in_drop || !self.keeps_handle;
+            !call.was_made()
+                && call.about == About::Temporary
                 && match call.name {
-                    "unlinkat" => true,
-                    "newfstatat" => call.phase == Phase::Drop || over(index),
+                    "unlinkat" => last_time,
+                    "newfstatat" => {
+                        in_drop
+                            || last_time && self.is_over_before(index)
+                            || self.is_told_of_a_lost_name(index)
+                    }
                     _ => false,
                 }
         })
+    }
+
+    fn is_over_before(&self, index: usize) -> bool {
+        let failed = self.calls[..index].iter().any(|call| !call.was_made());
+        self.operation == Operation::Drop || self.outcome.published || failed
+    }
+
+    /// Whether the kernel says, wrongly, that the name just linked beside the target is gone. Then it
+    /// may be in a directory that was moved away, and the file must not be renamed from where it is
+    /// not, but linked again.
+    fn is_told_of_a_lost_name(&self, index: usize) -> bool {
+        let links = |call: &Call| call.name == "linkat" && call.about == About::Temporary;
+        let gone = self.calls[index].harm == Some(Harm::Errno(libc::ENOENT));
+        gone && self.calls[..index].iter().any(links)
     }
 
     fn operation_tells_kinds(&self) -> bool {

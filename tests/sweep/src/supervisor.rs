@@ -151,7 +151,7 @@ fn supervise(state: &Mutex<State>) {
             match decision {
                 Answer::GoOn => {
                     answer.flags =
-                        u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).expect("a flag")
+                        u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).expect("a flag");
                 }
                 Answer::Errno(errno) => answer.error = -errno,
                 Answer::Success => {}
