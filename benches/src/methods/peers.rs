@@ -1,0 +1,233 @@
+//! Other crates, each called as its documentation says.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use atomic_write_file::AtomicWriteFile;
+use atomic_write_file_named::AtomicWriteFile as AtomicWriteFileNamed;
+use atomicwrites::{AllowOverwrite, AtomicFile, DisallowOverwrite, OverwriteBehavior};
+use cap_std_ext::dirext::CapStdExtDirExt;
+use cap_tempfile::TempFile;
+use tempfile::NamedTempFile;
+use tempfile_fast::PersistableTempFile;
+
+use super::{Litter, Method, Role, Syncs, Taken};
+use crate::place::{Place, Target};
+
+/// tempfile, for a new name.
+pub const TEMPFILE_NOCLOBBER: Method = Method {
+    name: "tempfile, `persist_noclobber`",
+    role: Role::Peer,
+    syncs: Syncs::Nothing,
+    taken: Taken::Refused,
+    litter: Litter::Always,
+    save: |place, target, contents| {
+        let file = tempfile(place, contents)?;
+        file.persist_noclobber(&target.path)?;
+        Ok(())
+    },
+};
+
+/// tempfile, for any name.
+pub const TEMPFILE: Method = Method {
+    name: "tempfile, `persist`",
+    taken: Taken::Replaced,
+    save: |place, target, contents| {
+        let file = tempfile(place, contents)?;
+        file.persist(&target.path)?;
+        Ok(())
+    },
+    ..TEMPFILE_NOCLOBBER
+};
+
+/// tempfile, its contents synced by the caller, for a new name.
+pub const TEMPFILE_NOCLOBBER_SYNCED: Method = Method {
+    name: "tempfile, `sync_all`, `persist_noclobber`",
+    role: Role::ByHand,
+    syncs: Syncs::File,
+    save: |place, target, contents| {
+        let file = tempfile(place, contents)?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(&target.path)?;
+        Ok(())
+    },
+    ..TEMPFILE_NOCLOBBER
+};
+
+/// tempfile, its contents synced by the caller, for any name.
+pub const TEMPFILE_SYNCED: Method = Method {
+    name: "tempfile, `sync_all`, `persist`",
+    role: Role::ByHand,
+    syncs: Syncs::File,
+    save: |place, target, contents| {
+        let file = tempfile(place, contents)?;
+        file.as_file().sync_all()?;
+        file.persist(&target.path)?;
+        Ok(())
+    },
+    ..TEMPFILE
+};
+
+/// The same, and the directory, too, for a new name.
+pub const TEMPFILE_NOCLOBBER_DURABLE: Method = Method {
+    name: "tempfile, `persist_noclobber`, both synced by hand",
+    syncs: Syncs::FileAndDirectory,
+    save: |place, target, contents| {
+        (TEMPFILE_NOCLOBBER_SYNCED.save)(place, target, contents)?;
+        sync_directory(place.path())
+    },
+    ..TEMPFILE_NOCLOBBER_SYNCED
+};
+
+/// The same, and the directory, too, for any name.
+pub const TEMPFILE_DURABLE: Method = Method {
+    name: "tempfile, `persist`, both synced by hand",
+    syncs: Syncs::FileAndDirectory,
+    save: |place, target, contents| {
+        (TEMPFILE_SYNCED.save)(place, target, contents)?;
+        sync_directory(place.path())
+    },
+    ..TEMPFILE_SYNCED
+};
+
+/// tempfile-fast, for a new name.
+pub const TEMPFILE_FAST_NOCLOBBER: Method = Method {
+    name: "tempfile-fast, `persist_noclobber`",
+    litter: Litter::Never,
+    save: |place, target, contents| {
+        let file = tempfile_fast(place, contents)?;
+        file.persist_noclobber(&target.path)
+            .map_err(|failure| failure.error)
+    },
+    ..TEMPFILE_NOCLOBBER
+};
+
+/// tempfile-fast, for any name.
+pub const TEMPFILE_FAST: Method = Method {
+    name: "tempfile-fast, `persist_by_rename`",
+    litter: Litter::WhileReplacing,
+    save: |place, target, contents| {
+        let file = tempfile_fast(place, contents)?;
+        file.persist_by_rename(&target.path)
+            .map_err(|failure| failure.error)
+    },
+    ..TEMPFILE
+};
+
+/// tempfile-fast, its contents synced by the caller, for a new name.
+pub const TEMPFILE_FAST_NOCLOBBER_SYNCED: Method = Method {
+    name: "tempfile-fast, `sync_all`, `persist_noclobber`",
+    role: Role::ByHand,
+    syncs: Syncs::File,
+    save: |place, target, contents| {
+        let file = tempfile_fast(place, contents)?;
+        file.sync_all()?;
+        file.persist_noclobber(&target.path)
+            .map_err(|failure| failure.error)
+    },
+    ..TEMPFILE_FAST_NOCLOBBER
+};
+
+/// tempfile-fast, its contents synced by the caller, for any name.
+pub const TEMPFILE_FAST_SYNCED: Method = Method {
+    name: "tempfile-fast, `sync_all`, `persist_by_rename`",
+    role: Role::ByHand,
+    syncs: Syncs::File,
+    save: |place, target, contents| {
+        let file = tempfile_fast(place, contents)?;
+        file.sync_all()?;
+        file.persist_by_rename(&target.path)
+            .map_err(|failure| failure.error)
+    },
+    ..TEMPFILE_FAST
+};
+
+/// cap-tempfile, in a directory that is open.
+pub const CAP_TEMPFILE: Method = Method {
+    name: "cap-tempfile, `replace`",
+    role: Role::Peer,
+    syncs: Syncs::Nothing,
+    taken: Taken::Replaced,
+    litter: Litter::WhileReplacing,
+    save: |place, target, contents| {
+        let mut file = TempFile::new(&place.dir)?;
+        file.write_all(contents)?;
+        file.replace(&target.name)
+    },
+};
+
+/// cap-std-ext, in a directory that is open.
+pub const CAP_STD_EXT: Method = Method {
+    name: "cap-std-ext, `atomic_write`",
+    role: Role::Peer,
+    syncs: Syncs::FileAndDirectory,
+    taken: Taken::Replaced,
+    litter: Litter::WhileReplacing,
+    save: |place, target, contents| place.dir.atomic_write(&target.name, contents),
+};
+
+/// atomic-write-file as it comes: a named file.
+pub const ATOMIC_WRITE_FILE: Method = Method {
+    name: "atomic-write-file",
+    role: Role::Peer,
+    syncs: Syncs::FileAndDirectory,
+    taken: Taken::Replaced,
+    litter: Litter::Always,
+    save: |_, target, contents| {
+        let mut file = AtomicWriteFileNamed::open(&target.path)?;
+        file.write_all(contents)?;
+        file.commit()
+    },
+};
+
+/// atomic-write-file with its feature `unnamed-tmpfile`.
+pub const ATOMIC_WRITE_FILE_UNNAMED: Method = Method {
+    name: "atomic-write-file, `unnamed-tmpfile`",
+    litter: Litter::WhileReplacing,
+    save: |_, target, contents| {
+        let mut file = AtomicWriteFile::open(&target.path)?;
+        file.write_all(contents)?;
+        file.commit()
+    },
+    ..ATOMIC_WRITE_FILE
+};
+
+/// atomicwrites, for any name.
+pub const ATOMICWRITES: Method = Method {
+    name: "atomicwrites, `AllowOverwrite`",
+    role: Role::Peer,
+    syncs: Syncs::FileAndDirectory,
+    taken: Taken::Replaced,
+    litter: Litter::Always,
+    save: |_, target, contents| atomicwrites(target, contents, AllowOverwrite),
+};
+
+/// atomicwrites, for a new name.
+pub const ATOMICWRITES_NOCLOBBER: Method = Method {
+    name: "atomicwrites, `DisallowOverwrite`",
+    taken: Taken::Refused,
+    save: |_, target, contents| atomicwrites(target, contents, DisallowOverwrite),
+    ..ATOMICWRITES
+};
+
+fn tempfile(place: &Place, contents: &[u8]) -> io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new_in(place.path())?;
+    file.write_all(contents)?;
+    Ok(file)
+}
+
+fn tempfile_fast(place: &Place, contents: &[u8]) -> io::Result<PersistableTempFile> {
+    let mut file = PersistableTempFile::new_in(place.path())?;
+    file.write_all(contents)?;
+    Ok(file)
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn atomicwrites(target: &Target, contents: &[u8], overwrite: OverwriteBehavior) -> io::Result<()> {
+    let file = AtomicFile::new(&target.path, overwrite);
+    Ok(file.write(|file| file.write_all(contents))?)
+}
