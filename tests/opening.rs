@@ -8,7 +8,7 @@ use std::os::unix::fs::{symlink, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use common::kernel::{self, Rule};
-use common::{contents, deny, in_thread, on, on_both_routes, Bed, Route};
+use common::{contents, deny, in_thread, needs_o_tmpfile, on, on_both_routes, Bed, Route};
 use linkable::OpenOptionsAnonymousExt;
 use rustix::fs::{fcntl_getfl, OFlags};
 
@@ -305,6 +305,7 @@ fn support_is_not_remembered_from_one_directory_to_the_next() {
 
 #[test]
 fn o_tmpfile_by_name_is_never_a_named_file() {
+    needs_o_tmpfile(&std::env::temp_dir());
     for flags in [libc::O_TMPFILE, libc::O_TMPFILE & !libc::O_DIRECTORY] {
         let mut options = OpenOptions::new();
         options.custom_flags(flags);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::kernel::{self, Rule};
 use common::trace::{self, names, Call};
-use common::{deny, in_thread};
+use common::{deny, in_thread, needs_o_tmpfile};
 use linkable::{
     Durability, OpenOptionsAnonymousExt, PublishError, PublishErrorKind, PublishOptions,
 };
@@ -25,8 +25,13 @@ fn save(dir: &Path, replace: bool, durability: Durability) {
     options.publish(file, dir.join("new")).unwrap();
 }
 
-/// The calls of `save` in a directory where `new` is there or not.
+/// The calls of an anonymous `save` in a directory where `new` is there or not.
 fn calls_of_save(test: &str, taken: bool, replace: bool, durability: Durability) -> Vec<Call> {
+    needs_o_tmpfile(&std::env::temp_dir());
+    calls_of_any_save(test, taken, replace, durability)
+}
+
+fn calls_of_any_save(test: &str, taken: bool, replace: bool, durability: Durability) -> Vec<Call> {
     let dir = tempfile::tempdir().unwrap();
     // The first random name of a thread takes its seed from the kernel.
     // The first sync asks how old it is, and whether the device has a journal.
@@ -124,7 +129,7 @@ fn a_durable_replace_costs_eleven_calls() {
 fn a_named_publish_costs_nine_calls() {
     let test = "a_named_publish_costs_nine_calls";
     deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
-    let calls = calls_of_save(test, false, false, Durability::None);
+    let calls = calls_of_any_save(test, false, false, Durability::None);
     let open = if cfg!(target_arch = "x86_64") {
         "open"
     } else {

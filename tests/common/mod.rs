@@ -10,6 +10,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use linkable::{LinkableFile, OpenOptionsAnonymousExt};
+use rustix::fs::{open, Mode, OFlags};
 
 pub use kernel::{deny, in_thread, Rule};
 
@@ -96,7 +97,7 @@ pub fn on(route: Route, promise: impl FnOnce(&Bed) + Send + 'static) {
     in_thread(move || {
         let bed = Bed::new(route);
         println!("route: {route:?}");
-        route.force();
+        route.force(bed.dir());
         promise(&bed);
         let litter = bed
             .names()
@@ -108,14 +109,24 @@ pub fn on(route: Route, promise: impl FnOnce(&Bed) + Send + 'static) {
 
 impl Route {
     /// For this thread and those that it starts, for good.
-    fn force(self) {
+    fn force(self, dir: &Path) {
         const O_CREAT_EXCL: i32 = libc::O_CREAT | libc::O_EXCL;
         match self {
-            // An errno that nothing else gives here.
-            Route::Anonymous => deny(libc::EUCLEAN, &Rule::open_with(O_CREAT_EXCL)),
-            Route::AnonymousFirst => {}
+            Route::Anonymous => {
+                needs_o_tmpfile(dir);
+                // An errno that nothing else gives here.
+                deny(libc::EUCLEAN, &Rule::open_with(O_CREAT_EXCL));
+            }
+            Route::AnonymousFirst => needs_o_tmpfile(dir),
             Route::Named(errno) => deny(errno, &Rule::open_with(libc::O_TMPFILE)),
         }
+    }
+}
+
+/// Fails with what the file system itself says, if that is no.
+pub fn needs_o_tmpfile(dir: &Path) {
+    if let Err(errno) = open(dir, OFlags::TMPFILE | OFlags::WRONLY, Mode::RWXU) {
+        panic!("O_TMPFILE: {errno}");
     }
 }
 
