@@ -24,7 +24,7 @@ fn a_disk_that_is_full_only_at_the_sync_spoils_the_file() {
         fs::create_dir(&small).unwrap();
         fs::create_dir(&mounted).unwrap();
         kernel::mount_new("tmpfs", &small, "size=12m");
-        kernel::mount_made("ext4", &small.join("image"), 64 << 20, &mounted);
+        kernel::mount_made("ext4", &[], &small.join("image"), 64 << 20, &mounted);
         linkable::write(mounted.join("file"), "old").unwrap();
 
         let mut file = OpenOptions::new()

@@ -102,7 +102,7 @@ on_both_routes! {
         fn send_and_sync<T: Send + Sync>(value: T) -> T { value }
         let (file, path) = (send_and_sync(bed.file("sent")), bed.path("new"));
         let file = std::thread::spawn(move || file.publish(path).unwrap()).join().unwrap();
-        assert_eq!(file.metadata().unwrap().ino(), bed.path("new").metadata().unwrap().ino());
+        assert_eq!(file.metadata().unwrap().ino(), bed.path("new").metadata().unwrap().ino(), "the inode");
         assert_eq!(bed.read("new"), "sent");
     }
 

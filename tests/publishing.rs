@@ -12,37 +12,20 @@ use std::sync::Barrier;
 use std::thread;
 
 use common::kernel::{self, Rule};
-use common::{contents, deny, on, on_both_routes, Bed, Route};
+use common::{contents, deny, on, on_both_routes, refused, Bed, Route};
 use linkable::{
     Durability, LinkableFile, OpenOptionsAnonymousExt, PublishError,
     PublishErrorKind::{
-        self, AlreadyExists, CrossesDevices, IsADirectory, NeverLinkable, NotFound, Other,
-        Unsupported,
+        AlreadyExists, CrossesDevices, IsADirectory, NeverLinkable, NotFound, Other, Unsupported,
     },
     PublishOptions,
 };
-
-/// The file out of an error, which must be of this kind and errno.
-#[track_caller]
-fn refused(
-    outcome: Result<File, PublishError>,
-    kind: PublishErrorKind,
-    errno: i32,
-) -> LinkableFile {
-    let error = outcome.expect_err("published");
-    assert_eq!(error.kind(), kind, "{error:?}");
-    assert_eq!(error.io_error().raw_os_error(), Some(errno), "{error:?}");
-    match error {
-        PublishError::NotPublished { file, .. } => file,
-        error => panic!("{error:?}"),
-    }
-}
 
 on_both_routes! {
     fn a_published_file_is_there_whole_and_under_its_name_only(bed: &Bed) {
         let file = bed.file("all of it").publish(bed.path("new")).unwrap();
         bed.holds_only("new", "all of it");
-        assert_eq!(file.metadata().unwrap().ino(), bed.path("new").metadata().unwrap().ino());
+        assert_eq!(file.metadata().unwrap().ino(), bed.path("new").metadata().unwrap().ino(), "the inode");
         assert_eq!(file.metadata().unwrap().nlink(), 1);
     }
 

@@ -140,14 +140,17 @@ pub fn mount_new(kind: &str, at: &Path, options: &str) {
 }
 
 /// Makes a file system in a new image file, and mounts it.
-pub fn mount_made(kind: &str, image: &Path, size: u64, at: &Path) {
+pub fn mount_made(kind: &str, options: &[&str], image: &Path, size: u64, at: &Path) {
     fs::File::create(image).unwrap().set_len(size).unwrap();
-    let run = |program: &str, arguments: &[&str], paths: &[&Path]| {
-        let status = Command::new(program).args(arguments).args(paths).status();
-        assert!(status.unwrap().success(), "{program}");
-    };
-    run(&format!("mkfs.{kind}"), &["-q"], &[image]);
-    run("mount", &["-o", "loop"], &[image, at]);
+    let mkfs = format!("mkfs.{kind}");
+    run(Command::new(mkfs).arg("-q").args(options).arg(image));
+    run(Command::new("mount").args(["-o", "loop"]).args([image, at]));
+}
+
+/// Runs a program, which must succeed.
+pub fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
 }
 
 pub fn bind(from: &Path, at: &Path) {
@@ -160,7 +163,8 @@ pub fn make_read_only(at: &Path) {
 
 /// Takes procfs away from this thread, which has its own mounts.
 pub fn without_procfs() {
-    unmount("/proc", UnmountFlags::DETACH).unwrap();
+    // One may be mounted over another.
+    while unmount("/proc", UnmountFlags::DETACH).is_ok() {}
     assert!(fs::metadata("/proc/self").is_err());
 }
 

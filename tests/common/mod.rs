@@ -9,8 +9,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use linkable::{LinkableFile, OpenOptionsAnonymousExt};
-use rustix::fs::{open, Mode, OFlags};
+use linkable::{LinkableFile, OpenOptionsAnonymousExt, PublishError, PublishErrorKind};
+use rustix::fs::{open, renameat_with, Mode, OFlags, RenameFlags, CWD};
 
 pub use kernel::{deny, in_thread, Rule};
 
@@ -123,11 +123,37 @@ impl Route {
     }
 }
 
+/// The file out of an error, which must be of this kind and errno.
+#[track_caller]
+pub fn refused(
+    outcome: Result<File, PublishError>,
+    kind: PublishErrorKind,
+    errno: i32,
+) -> LinkableFile {
+    let error = outcome.expect_err("published");
+    assert_eq!(error.kind(), kind, "{error:?}");
+    assert_eq!(error.io_error().raw_os_error(), Some(errno), "{error:?}");
+    match error {
+        PublishError::NotPublished { file, .. } => file,
+        error => panic!("{error:?}"),
+    }
+}
+
 /// Fails with what the file system itself says, if that is no.
 pub fn needs_o_tmpfile(dir: &Path) {
     if let Err(errno) = open(dir, OFlags::TMPFILE | OFlags::WRONLY, Mode::RWXU) {
         panic!("O_TMPFILE: {errno}");
     }
+}
+
+/// The same for renaming without replacing.
+pub fn needs_noreplace(dir: &Path) {
+    let [from, to] = ["from", "to"].map(|name| dir.join(name));
+    File::create(&from).unwrap();
+    if let Err(errno) = renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
+        panic!("RENAME_NOREPLACE: {errno}");
+    }
+    fs::remove_file(to).unwrap();
 }
 
 /// Makes each promise two tests, one for each route.
