@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{accessat, stat, statat, Access, AtFlags, FileType, CWD};
+use rustix::fs::{stat, statat, AtFlags, FileType};
 use rustix::io::Errno;
 
 use crate::backend::Backend;
@@ -166,7 +166,7 @@ impl PublishErrorKind {
             }
             Errno::BUSY => Self::MountPoint,
             Errno::NOENT | Errno::NOTDIR if is_nowhere(target) => Self::NotFound,
-            Errno::PERM | Errno::ACCESS if !is_writable(target) => Self::Other,
+            Errno::PERM | Errno::ACCESS if !target.is_writable() => Self::Other,
             _ => backend.impediment(errno, file, target),
         }
     }
@@ -223,10 +223,4 @@ fn is_nowhere(target: &Target<'_>) -> bool {
             Ok(stat) => stat.st_nlink == 0,
             Err(errno) => errno == Errno::NOENT,
         }
-}
-
-fn is_writable(target: &Target<'_>) -> bool {
-    let wanted = Access::WRITE_OK | Access::EXEC_OK;
-    let answer = accessat(CWD, target.parent(), wanted, AtFlags::EACCESS);
-    !matches!(answer, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
 }

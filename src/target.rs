@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
 use rustix::fd::BorrowedFd;
-use rustix::fs::{fstat, stat, CWD};
+use rustix::fs::{accessat, fstat, stat, Access, AtFlags, CWD};
+use rustix::io::Errno;
 
 /// A path as the kernel wants it, relative to a directory that is open or to the current one.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,13 @@ impl<'a> Target<'a> {
             (Ok(there), Ok(here)) => there.st_dev != here.st_dev,
             _ => false,
         }
+    }
+
+    /// Whether names may be made in the directory, or that cannot be told.
+    pub(crate) fn is_writable(&self) -> bool {
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        let answer = accessat(CWD, self.parent(), wanted, AtFlags::EACCESS);
+        !matches!(answer, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
     }
 
     /// Whether the path says by its form that it is a directory's: `x/`, `.` and `..`.

@@ -395,6 +395,23 @@ fn clean_up_removes_nothing_but_our_own_file() {
     });
 }
 
+/// Whether the file has other links does not matter: it is by this one that it would be renamed.
+#[test]
+fn without_its_temporary_name_a_file_can_have_no_other() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        let file = bed.file("kept");
+        let name = bed.path(bed.names().remove(0));
+        fs::hard_link(&name, bed.path("other")).unwrap();
+        fs::remove_file(name).unwrap();
+        drop(refused(
+            file.publish(bed.path("new")),
+            NeverLinkable,
+            libc::ENOENT,
+        ));
+        bed.holds_only("other", "kept");
+    });
+}
+
 /// Without RENAME_NOREPLACE the temporary name is linked to the final one and removed.
 #[test]
 fn without_noreplace_a_hard_link_never_replaces_either() {

@@ -164,12 +164,15 @@ on_both_routes! {
         let flags = rustix::fs::ioctl_getflags(&dir).unwrap();
         rustix::fs::ioctl_setflags(&dir, flags | immutable).unwrap();
         let refused = OpenOptions::new().anonymous_in(bed.path("dir"));
-        let outcome = bed.file("kept").publish(bed.path("dir/new"));
+        let by_rename = bed.file("kept").publish(bed.path("dir/new"));
+        deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
+        let by_link = bed.file("kept").publish(bed.path("dir/new"));
         rustix::fs::ioctl_setflags(&dir, flags).unwrap();
         assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::EPERM));
-        let error = outcome.unwrap_err();
-        assert_eq!(error.io_error().raw_os_error(), Some(libc::EPERM));
-        assert_eq!(error.kind(), PublishErrorKind::Other);
+        for error in [by_rename.unwrap_err(), by_link.unwrap_err()] {
+            assert_eq!(error.io_error().raw_os_error(), Some(libc::EPERM));
+            assert_eq!(error.kind(), PublishErrorKind::Other);
+        }
     }
 }
 

@@ -221,7 +221,8 @@ fn order_of_publish_on(test: &str, kind: &str) -> Vec<String> {
     let base = tempfile::tempdir().unwrap();
     let mounted = base.path().join("mounted");
     fs::create_dir(&mounted).unwrap();
-    kernel::mount_made(kind, &base.path().join("image"), 32 << 20, &mounted);
+    let image = base.path().join("image");
+    kernel::mount_made(kind, &[], &image, 32 << 20, &mounted);
     let calls = trace::calls(test, &[], || save(&mounted, false, Durability::Contents));
     kernel::unmount_at(&mounted);
     let order = calls.into_iter().map(|call| call.name);

@@ -16,7 +16,7 @@ use std::mem;
 use std::path::{Path, PathBuf};
 
 use camino::Utf8PathBuf;
-use rustix::fs::{fstat, renameat};
+use rustix::fs::renameat;
 use rustix::io::Errno;
 
 use self::named::Named;
@@ -157,7 +157,9 @@ impl Backend {
             (Self::Unnamed, Errno::NOENT | Errno::PERM | Errno::ACCESS | Errno::NOSYS) => {
                 PublishErrorKind::LinkForbidden
             }
-            (Self::Named(_), Errno::NOENT) if has_no_name(file) => PublishErrorKind::NeverLinkable,
+            (Self::Named(named), Errno::NOENT) if !named.is_in_place() => {
+                PublishErrorKind::NeverLinkable
+            }
             (Self::Named(_), Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 PublishErrorKind::Unsupported
             }
@@ -173,10 +175,6 @@ fn link_beside(file: &File, target: &Target<'_>) -> io::Result<(Utf8PathBuf, Pat
         unnamed::link(file, target.directory(), &path)?;
         Ok((name, path))
     })
-}
-
-fn has_no_name(file: &File) -> bool {
-    fstat(file).map_or(false, |stat| stat.st_nlink == 0)
 }
 
 fn open_unnamed(options: &OpenOptions, flags: CustomFlags, directory: &Path) -> io::Result<File> {

@@ -154,6 +154,10 @@ impl Named {
                 match linkat(from, &self.path, to, target.name, AtFlags::empty()) {
                     // Drop removes the temporary name, which is the second one now.
                     Ok(()) => Ok(()),
+                    // Not for want of hard links: nothing can have a name there.
+                    Err(errno @ (Errno::PERM | Errno::ACCESS)) if !target.is_writable() => {
+                        Err((self, errno.into()))
+                    }
                     // No hard links either (FAT, exFAT by FUSE; EACCES is Android's policy): then
                     // it is the rename that is missing.
                     Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::OPNOTSUPP) => {
