@@ -227,14 +227,17 @@ on_both_routes! {
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join("taken"), "old").unwrap();
         let flagged = Flagged::new(&dir, IFlags::APPEND);
-        let published = file_in(&dir, "new").publish(dir.join("new"));
+        // Before a sync some file systems need a temporary name.
+        let mut options = PublishOptions::new();
+        options.durability(Durability::None);
+        let published = options.publish(file_in(&dir, "new"), dir.join("new"));
         if bed.is_anonymous() {
             published.unwrap();
             assert_eq!(names(&dir), ["new", "taken"]);
         } else {
             drop(refused(published, Other, libc::EPERM));
         }
-        let outcome = file_in(&dir, "kept").replace(dir.join("taken"));
+        let outcome = options.replace(true).publish(file_in(&dir, "kept"), dir.join("taken"));
         let file = refused(outcome, Other, libc::EPERM);
         assert_eq!(contents(file.as_file()), "kept");
         drop((file, flagged));
