@@ -1,4 +1,5 @@
-//! Surroundings: fork, threads, no procfs, a forged one, mounts, chroot, other credentials.
+//! Surroundings: fork, threads, procfs of every kind or none, mounts, namespaces, sandboxes, other
+//! credentials.
 
 mod common;
 
@@ -9,7 +10,10 @@ use std::os::unix::fs::{symlink, MetadataExt};
 
 use common::kernel::{self, Rule};
 use common::{contents, deny, in_thread, on, on_both_routes, Bed, Route};
+use landlock::{AccessFs, BitFlags};
 use linkable::{OpenOptionsAnonymousExt, PublishError, PublishErrorKind};
+use rustix::process::{set_dumpable_behavior, DumpableBehavior};
+use rustix::thread::{no_new_privs, set_no_new_privs};
 
 /// Runs `body` in a child process, which has the same descriptors, and tells whether it returned.
 fn in_child(body: impl FnOnce()) -> bool {
@@ -31,6 +35,31 @@ fn in_child(body: impl FnOnce()) -> bool {
             libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
         }
     }
+}
+
+fn publishes_and_replaces(bed: &Bed) {
+    bed.file("new").publish(bed.path("new")).unwrap();
+    bed.file("newer").replace(bed.path("new")).unwrap();
+    bed.holds_only("new", "newer");
+}
+
+/// The same as an ordinary user on Linux before 6.10, who needs procfs.
+fn publishes_and_replaces_by_procfs(bed: &Bed) {
+    deny(libc::ENOENT, &[Rule::link_empty_path()]);
+    kernel::as_ordinary_user_in(bed.dir());
+    publishes_and_replaces(bed);
+}
+
+/// In a user namespace, with a file of the one outside, too.
+fn publishes_in_a_user_namespace(bed: &Bed) {
+    let outside = bed.file("outside");
+    assert!(in_child(|| {
+        kernel::own_users();
+        outside.publish(bed.path("outside")).unwrap();
+        assert_eq!(bed.read("outside"), "outside");
+        fs::remove_file(bed.path("outside")).unwrap();
+        publishes_and_replaces(bed);
+    }));
 }
 
 on_both_routes! {
@@ -74,9 +103,92 @@ on_both_routes! {
         kernel::own_mounts();
         kernel::without_procfs();
         kernel::as_ordinary_user_in(bed.dir());
-        bed.file("new").publish(bed.path("new")).unwrap();
-        bed.file("newer").replace(bed.path("new")).unwrap();
-        bed.holds_only("new", "newer");
+        publishes_and_replaces(bed);
+    }
+
+    #[ignore = "needs root, to mount"]
+    fn a_procfs_that_hides_other_processes_serves(bed: &Bed) {
+        kernel::own_mounts();
+        kernel::mount_new("proc", "/proc".as_ref(), "hidepid=2");
+        publishes_and_replaces_by_procfs(bed);
+    }
+
+    #[ignore = "needs root, to mount"]
+    fn a_procfs_of_processes_only_serves(bed: &Bed) {
+        kernel::own_mounts();
+        kernel::mount_new("proc", "/proc".as_ref(), "subset=pid");
+        assert!(fs::metadata("/proc/sys").is_err());
+        publishes_and_replaces_by_procfs(bed);
+    }
+
+    /// Its files in procfs are root's.
+    fn an_undumpable_process_publishes(bed: &Bed) {
+        assert!(in_child(|| {
+            set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap();
+            publishes_and_replaces_by_procfs(bed);
+        }));
+    }
+
+    fn without_new_privileges_nothing_changes(bed: &Bed) {
+        set_no_new_privs(true).unwrap();
+        assert!(no_new_privs().unwrap());
+        publishes_and_replaces_by_procfs(bed);
+    }
+
+    #[ignore = "needs root, or user namespaces for everyone"]
+    fn a_user_namespace_of_root_serves(bed: &Bed) {
+        publishes_in_a_user_namespace(bed);
+    }
+
+    #[ignore = "needs root, or user namespaces for everyone"]
+    fn a_user_namespace_of_an_ordinary_user_serves(bed: &Bed) {
+        kernel::as_ordinary_user_in(bed.dir());
+        publishes_in_a_user_namespace(bed);
+    }
+
+    /// A root that is read-only, one directory to write in, and no procfs.
+    #[ignore = "needs root, to mount"]
+    fn a_container_serves(bed: &Bed) {
+        fs::create_dir(bed.path("volume")).unwrap();
+        let root = bed.dir().to_owned();
+        in_thread(move || {
+            kernel::own_mounts();
+            kernel::bind(&root, &root);
+            kernel::bind(&root.join("volume"), &root.join("volume"));
+            kernel::make_read_only(&root);
+            kernel::contain(&root);
+            assert!(fs::metadata("/proc").is_err());
+            kernel::as_ordinary_user_in("/volume".as_ref());
+            let error = OpenOptions::new().anonymous_in("/").unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EROFS));
+            let file = OpenOptions::new().anonymous_in("/volume").unwrap();
+            file.publish("/volume/new").unwrap();
+            linkable::write("/volume/new", "newer").unwrap();
+        });
+        assert_eq!(bed.read("volume/new"), "newer");
+        assert_eq!(fs::read_dir(bed.path("volume")).unwrap().count(), 1);
+    }
+
+    fn a_landlock_domain_with_the_rights_serves(bed: &Bed) {
+        fs::create_dir(bed.path("dir")).unwrap();
+        kernel::landlock_without(BitFlags::EMPTY);
+        bed.file("new").publish(bed.path("dir/new")).unwrap();
+        bed.file("newer").replace(bed.path("dir/new")).unwrap();
+        assert_eq!(bed.read("dir/new"), "newer");
+        assert_eq!(fs::read_dir(bed.path("dir")).unwrap().count(), 1);
+    }
+
+    /// What Landlock denies in a domain that does not speak of it, too.
+    fn landlock_without_refer_keeps_a_file_in_its_directory(bed: &Bed) {
+        fs::create_dir(bed.path("dir")).unwrap();
+        kernel::landlock_without(AccessFs::Refer.into());
+        let error = bed.file("kept").publish(bed.path("dir/new")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::CrossesDevices);
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::EXDEV));
+        assert!(error.to_string().contains("same directory"), "{error}");
+        let PublishError::NotPublished { file, .. } = error else { panic!("{error:?}") };
+        file.publish(bed.path("new")).unwrap();
+        assert_eq!(bed.read("new"), "kept");
     }
 
     #[ignore = "needs root, for chroot"]
@@ -201,6 +313,78 @@ fn the_way_through_procfs_takes_the_threads_own_descriptors() {
         });
         assert_eq!(bed.read("new"), "own");
         assert_eq!(bed.path("decoy").metadata().unwrap().nlink(), 1);
+    });
+}
+
+/// A process of another namespace has no number there, and so no `/proc/self`.
+#[test]
+#[ignore = "needs root, to mount"]
+fn a_procfs_of_other_processes_serves_as_little_as_none() {
+    on(Route::Anonymous, |bed| {
+        kernel::own_mounts();
+        assert!(in_child(|| {
+            kernel::own_process_ids();
+            let procfs = || kernel::mount_new("proc", "/proc".as_ref(), "");
+            assert!(in_child(procfs));
+        }));
+        assert!(fs::metadata("/proc/sys").is_ok());
+        assert!(fs::metadata("/proc/self").is_err());
+        kernel::as_ordinary_user_in(bed.dir());
+        publishes_and_replaces(bed);
+
+        deny(libc::ENOENT, &[Rule::link_empty_path()]);
+        let error = bed.open().publish(bed.path("newer")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::ProcUnavailable);
+        assert!(error.to_string().contains("procfs"), "{error}");
+    });
+}
+
+/// Landlock asks for the right to make a file when the file gets its name.
+#[test]
+fn landlock_without_make_reg_is_link_forbidden() {
+    on(Route::Anonymous, |bed| {
+        fs::write(bed.path("taken"), "old").unwrap();
+        kernel::landlock_without(AccessFs::MakeReg.into());
+        let error = bed.file("intact").publish(bed.path("new")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::LinkForbidden);
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::EACCES));
+        assert!(error.to_string().contains("sandbox"), "{error}");
+        let PublishError::NotPublished { file, .. } = error else {
+            panic!("{error:?}")
+        };
+        let error = file.replace(bed.path("taken")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::LinkForbidden);
+        let PublishError::NotPublished { file, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(contents(&file), "intact");
+        bed.holds_only("taken", "old");
+    });
+}
+
+/// A named file is made when it is opened, so there it is known at once.
+#[test]
+fn landlock_without_make_reg_refuses_to_open_a_named_file() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        kernel::landlock_without(AccessFs::MakeReg.into());
+        let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EACCES));
+        assert_eq!(bed.names(), [""; 0]);
+    });
+}
+
+/// Nothing is renamed or removed on the way to a new name.
+#[test]
+fn landlock_without_remove_file_lets_an_unnamed_file_be_published() {
+    on(Route::Anonymous, |bed| {
+        fs::create_dir(bed.path("dir")).unwrap();
+        let path = bed.path("dir/new");
+        let file = bed.file("new");
+        in_thread(move || {
+            kernel::landlock_without(AccessFs::RemoveFile.into());
+            file.publish(path).unwrap();
+        });
+        assert_eq!(bed.read("dir/new"), "new");
     });
 }
 

@@ -8,11 +8,17 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use landlock::{
+    Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetStatus, ABI,
+};
 use rustix::mount::{
     mount, mount_bind, mount_change, mount_remount, unmount, MountFlags, MountPropagationFlags,
     UnmountFlags,
 };
-use rustix::process::{geteuid, Gid, Uid};
+use rustix::process::{
+    chdir, getegid, geteuid, pivot_root, set_dumpable_behavior, DumpableBehavior, Gid, Uid,
+};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid, unshare_unsafe, UnshareFlags};
 use seccompiler::{
     apply_filter, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
@@ -110,6 +116,21 @@ pub fn deny(errno: i32, rules: &[Rule]) {
     apply_filter(&program).unwrap();
 }
 
+/// From now on Landlock lets this thread do everything but `denied`. Needs no privilege.
+pub fn landlock_without(denied: BitFlags<AccessFs>) {
+    // The ABI of Linux 6.2, without ioctl(2) and sockets.
+    let all = AccessFs::from_all(ABI::V3);
+    let root = PathFd::new("/").unwrap();
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(all)
+        .and_then(Ruleset::create)
+        .and_then(|ruleset| ruleset.add_rule(PathBeneath::new(root, all & !denied)))
+        .and_then(RulesetCreated::restrict_self);
+    let enforced = status.expect("Landlock of Linux 6.2").ruleset;
+    assert_eq!(enforced, RulesetStatus::FullyEnforced);
+}
+
 fn unshare_here(flags: UnshareFlags) -> rustix::io::Result<()> {
     // SAFETY: unsafe because of FILES, after which a descriptor of another thread means nothing;
     // `own_descriptors` says so to its callers.
@@ -131,6 +152,31 @@ pub fn own_mounts() {
     unshare_here(UnshareFlags::NEWNS).expect("mounting needs root");
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).unwrap();
+}
+
+/// Gives this process, which has one thread only, its own user namespace, where it is root.
+pub fn own_users() {
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    // procfs would be root's in a process that has changed its user.
+    set_dumpable_behavior(DumpableBehavior::Dumpable).unwrap();
+    unshare_here(UnshareFlags::NEWUSER).expect("user namespaces are needed");
+    fs::write("/proc/self/setgroups", "deny").unwrap();
+    fs::write("/proc/self/uid_map", format!("0 {user} 1")).unwrap();
+    fs::write("/proc/self/gid_map", format!("0 {group} 1")).unwrap();
+}
+
+/// Makes the children of this thread live in a process namespace of their own. Needs root.
+pub fn own_process_ids() {
+    unshare_here(UnshareFlags::NEWPID).expect("this needs root");
+}
+
+/// Makes `root` the root directory, with nothing else in sight, as a container's is.
+pub fn contain(root: &Path) {
+    chdir(root).unwrap();
+    // The old root goes on top of the new one; see pivot_root(2).
+    pivot_root(".", ".").unwrap();
+    unmount(".", UnmountFlags::DETACH).unwrap();
+    chdir("/").unwrap();
 }
 
 /// Mounts a file system without a device, such as tmpfs.
