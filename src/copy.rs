@@ -16,15 +16,20 @@ use crate::linkable_file::LinkableFile;
 use crate::procfs;
 use crate::target::Target;
 
+// See inode(7).
+const SET_USER_ID: u32 = 0o4000;
+const SET_GROUP_ID: u32 = 0o2000;
+
 /// Whether a copy can have the name that the file itself is refused.
-pub(crate) fn helps(kind: PublishErrorKind) -> bool {
-    matches!(
-        kind,
+pub(crate) fn helps(kind: PublishErrorKind, file: &LinkableFile) -> bool {
+    match kind {
         PublishErrorKind::CrossesDevices
-            | PublishErrorKind::LinkForbidden
-            | PublishErrorKind::NeverLinkable
-            | PublishErrorKind::ProcUnavailable
-    )
+        | PublishErrorKind::NeverLinkable
+        | PublishErrorKind::ProcUnavailable => true,
+        // A copy is renamed, as a file with a temporary name was to be.
+        PublishErrorKind::LinkForbidden => file.is_anonymous(),
+        _ => false,
+    }
 }
 
 /// Copies the file to a temporary name in the directory of `target`.
@@ -100,10 +105,10 @@ fn copy_attributes(original: &File, copy: &File) -> io::Result<()> {
     let ours = copy.metadata()?;
     let mut mode = theirs.mode();
     if ours.uid() != theirs.uid() {
-        mode &= !libc::S_ISUID;
+        mode &= !SET_USER_ID;
     }
     if ours.gid() != theirs.gid() {
-        mode &= !libc::S_ISGID;
+        mode &= !SET_GROUP_ID;
     }
     copy.set_permissions(Permissions::from_mode(mode))?;
     let times = Timestamps {

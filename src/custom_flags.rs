@@ -7,6 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::OFlags;
 
+use crate::platform::{O_PATH, O_TMPFILE};
+
 /// Flags that say nothing about a file that is always new, like `create` and `truncate`.
 const IMPLIED: i32 = libc::O_CREAT | libc::O_TRUNC;
 
@@ -26,7 +28,7 @@ impl CustomFlags {
                 "this version of std does not tell which custom flags an OpenOptions has",
             )
         })?;
-        if flags & libc::O_PATH != 0 {
+        if flags & O_PATH != 0 {
             // With O_TMPFILE the kernel would hand out the directory itself (seen up to 7.2).
             return Err(invalid("O_PATH opens no file that could be written to"));
         }
@@ -49,8 +51,9 @@ impl CustomFlags {
     }
 
     /// For open(2) on the directory in which the unnamed file is to be.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn for_unnamed(self) -> i32 {
-        self.0 | libc::O_TMPFILE
+        self.0 | O_TMPFILE
     }
 
     /// For open(2) on the path of a named file, which is created there.
@@ -69,7 +72,7 @@ impl CustomFlags {
 
     /// Whether the caller asked for `O_TMPFILE` by name, which no named file can honour.
     pub(crate) fn demand_unnamed(self) -> bool {
-        self.0 & (libc::O_TMPFILE & !libc::O_DIRECTORY) != 0
+        self.0 & (O_TMPFILE & !libc::O_DIRECTORY) != 0
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{fsync, openat, Mode, OFlags, CWD};
+use rustix::fs::{openat, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
 use crate::target::Target;
@@ -91,7 +91,7 @@ impl Durability {
     pub(crate) fn sync_name(self, file: &File, directory: Option<OwnedFd>) -> io::Result<()> {
         match (self, directory) {
             (Self::None | Self::Contents, _) => Ok(()),
-            (Self::Full, Some(directory)) => Ok(retry_on_intr(|| fsync(&directory))?),
+            (Self::Full, Some(directory)) => File::from(directory).sync_all(),
             // Never fdatasync(2): on ext4 that leaves the name out (measured on 6.18).
             (Self::Full, None) => file.sync_all(),
         }

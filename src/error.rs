@@ -112,9 +112,12 @@ pub enum PublishErrorKind {
     /// The directory does not exist, or the path is empty or ends in a slash (`ENOENT`, `ENOTDIR`).
     NotFound,
     /// The directory is on another file system, mount, btrfs subvolume or xfs project than the one
-    /// the file was opened in (`EXDEV`; `ENOENT` from some, such as procfs).
+    /// the file was opened in (`EXDEV`; `ENOENT` from some, such as procfs), or Landlock does not
+    /// let files move to it. A copy can be allowed:
+    /// [`allow_copy`](crate::PublishOptions::allow_copy).
     CrossesDevices,
-    /// The name is a directory's, which a file never replaces (`EISDIR`, `ENOTDIR`, `EBUSY`).
+    /// The name is a directory's, which a file never replaces (`EISDIR`, `ENOTDIR`, `EBUSY`,
+    /// `ENOTEMPTY`).
     IsADirectory,
     /// Something is mounted on the name, as on single files in a container (`EBUSY`).
     MountPoint,
@@ -127,11 +130,13 @@ pub enum PublishErrorKind {
     /// process's credentials are not those that the file was opened with, or if the file came by
     /// fork(2).
     ProcUnavailable,
-    /// The file could be opened, but may not be linked (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`): Landlock,
-    /// seccomp, SELinux, AppArmor, or `protected_hardlinks` after the privileges that it was
-    /// opened with were dropped.
+    /// The file could be opened, but may not be linked or, if it has a temporary name, renamed
+    /// (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`): Landlock, seccomp, SELinux, AppArmor, or
+    /// `protected_hardlinks` after the privileges that it was opened with were dropped. Where it is
+    /// the link, a copy can be allowed: [`allow_copy`](crate::PublishOptions::allow_copy).
     LinkForbidden,
-    /// fsync(2) of the contents failed (`EIO`, `ENOSPC`, `EDQUOT`). The kernel then forgets what it
+    /// fsync(2) of the contents failed (`EIO`, `ENOSPC`, `EDQUOT`; `EINVAL` where there is none). The
+    /// kernel then forgets what it
     /// could not write and reports that once, so the file is spoilt, and every later publish fails
     /// with the same error.
     SyncFailed,
@@ -161,7 +166,9 @@ impl PublishErrorKind {
         match errno {
             Errno::EXIST => Self::AlreadyExists,
             Errno::XDEV => Self::CrossesDevices,
-            Errno::ISDIR | Errno::NOTDIR | Errno::BUSY if is_directory(target) => {
+            Errno::ISDIR | Errno::NOTDIR | Errno::BUSY | Errno::NOTEMPTY
+                if is_directory(target) =>
+            {
                 Self::IsADirectory
             }
             Errno::BUSY => Self::MountPoint,
@@ -181,7 +188,8 @@ impl PublishErrorKind {
                 ": its directory must exist, and a slash at the end makes no file name"
             }
             Self::CrossesDevices => {
-                ": the file must be opened in the same mount and volume, best in the same directory"
+                ": the file must be opened in the same mount and volume, best in the same \
+                 directory, or `allow_copy` be said"
             }
             Self::IsADirectory => ": the name is a directory's",
             Self::MountPoint => ": something is mounted on the name, so it can only be written to",
@@ -193,8 +201,9 @@ impl PublishErrorKind {
                  process and credentials that opened it; mount procfs"
             }
             Self::LinkForbidden => {
-                ": a security policy, a sandbox or protected_hardlinks forbids link(2); allow it, \
-                 or publish with the credentials that opened the file"
+                ": a security policy, a sandbox or protected_hardlinks forbids link(2) or \
+                 rename(2); allow it, publish with the credentials that opened the file, or say \
+                 `allow_copy`"
             }
             Self::SyncFailed => {
                 ": the contents did not reach the disk, and may be lost to the kernel, too; \

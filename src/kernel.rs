@@ -8,6 +8,7 @@ use rustix::system::uname;
 pub(crate) static BEFORE_3_11: KernelBefore = KernelBefore::new(3, 11);
 
 /// Whether btrfs is one that forgets an fsync(2) of a file without a name.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) static BEFORE_6_16: KernelBefore = KernelBefore::new(6, 16);
 
 /// Whether the kernel is older than a version; asked once, as a kernel does not change.

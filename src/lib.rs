@@ -64,8 +64,11 @@
 //! - On ZFS each link of a nameless file waits for a transaction group.
 #![forbid(unsafe_code)]
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-compile_error!("linkable needs Linux or Android, whose linkat(2) can name a file that has no name");
+#[cfg(not(unix))]
+compile_error!(
+    "linkable needs a Unix system, best Linux, whose linkat(2) can name a file that has no name; \
+     for Windows there is the crate tempfile"
+);
 
 mod backend;
 mod copy;
@@ -73,10 +76,10 @@ mod custom_flags;
 mod durability;
 mod error;
 mod file_id;
-mod file_system;
 mod kernel;
 mod linkable_file;
 mod open_options;
+mod platform;
 mod procfs;
 mod publish;
 mod target;

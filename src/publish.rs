@@ -117,8 +117,8 @@ impl PublishOptions {
     /// and calls rename(2); what stops it between these two calls, a kill or a directory that is
     /// moved away just then, leaves the temporary name. For a file with a temporary name it calls
     /// renameat2(2) with `RENAME_NOREPLACE`, linkat(2) and unlinkat(2) where that is not supported,
-    /// and to replace, rename(2). Nobody can remove a name, or rename one, in an append-only
-    /// directory (chattr(1) `+a`): a temporary name stays there. [`Durability::Full`] opens the
+    /// and to replace, rename(2). Where nobody may remove a name or rename one, in an append-only
+    /// directory (chattr(1) `+a`) or under Landlock without `REMOVE_FILE`, a temporary name stays. [`Durability::Full`] opens the
     /// directory first and calls fsync(2) on it last. On btrfs before Linux 6.16 the temporary name
     /// comes before the first fsync(2), see [`Durability`].
     #[doc(alias = "linkat")]
@@ -161,7 +161,9 @@ impl PublishOptions {
         target: &Target<'_>,
     ) -> Result<(), Failure> {
         let refusal = match self.take_steps(file, target) {
-            Err(Failure::NotPublished(kind, error)) if self.allow_copy && copy::helps(kind) => {
+            Err(Failure::NotPublished(kind, error))
+                if self.allow_copy && copy::helps(kind, file) =>
+            {
                 Failure::NotPublished(kind, error)
             }
             outcome => return outcome,

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
 use rustix::fd::BorrowedFd;
-use rustix::fs::{accessat, fstat, stat, Access, AtFlags, CWD};
+use rustix::fs::{accessat, fstat, stat, Access, CWD};
 use rustix::io::Errno;
+
+use crate::platform::EFFECTIVE_USER;
 
 /// A path as the kernel wants it, relative to a directory that is open or to the current one.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +81,7 @@ impl<'a> Target<'a> {
     /// Whether names may be made in the directory, or that cannot be told.
     pub(crate) fn is_writable(&self) -> bool {
         let wanted = Access::WRITE_OK | Access::EXEC_OK;
-        let answer = accessat(CWD, self.parent(), wanted, AtFlags::EACCESS);
+        let answer = accessat(CWD, self.parent(), wanted, EFFECTIVE_USER);
         !matches!(answer, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
     }
 

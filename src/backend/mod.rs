@@ -7,7 +7,13 @@
 //!
 //! This is the only module that asks which of the two it is.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod file_system;
 mod named;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod unnamed;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "no_unnamed.rs"]
 mod unnamed;
 
 use std::fs::{File, OpenOptions};
@@ -23,7 +29,6 @@ use self::named::Named;
 use crate::custom_flags::CustomFlags;
 use crate::error::PublishErrorKind;
 use crate::file_id::FileId;
-use crate::file_system;
 use crate::kernel;
 use crate::procfs;
 use crate::target::Target;
@@ -114,7 +119,7 @@ impl Backend {
     /// Where that forgets a file without a name, the file gets a temporary one first, and goes on as
     /// a named one does.
     pub(crate) fn prepare_for_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
-        if !self.is_unnamed() || !file_system::forgets_unnamed(file) {
+        if !self.is_unnamed() || !unnamed::is_forgotten(file) {
             return Ok(());
         }
         if target.has_form_of_directory() {
@@ -154,9 +159,8 @@ impl Backend {
                     PublishErrorKind::NeverLinkable
                 }
             }
-            (Self::Unnamed, Errno::NOENT | Errno::PERM | Errno::ACCESS | Errno::NOSYS) => {
-                PublishErrorKind::LinkForbidden
-            }
+            (Self::Unnamed, Errno::NOENT | Errno::PERM | Errno::ACCESS | Errno::NOSYS)
+            | (Self::Named(_), Errno::ACCESS) => PublishErrorKind::LinkForbidden,
             (Self::Named(named), Errno::NOENT) if !named.is_in_place() => {
                 PublishErrorKind::NeverLinkable
             }

@@ -12,14 +12,12 @@ use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    linkat, open, renameat, renameat_with, statat, unlinkat, AtFlags, Mode, OFlags, RenameFlags,
-    CWD,
-};
+use rustix::fs::{linkat, open, renameat, statat, unlinkat, AtFlags, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
 use crate::custom_flags::CustomFlags;
 use crate::file_id::FileId;
+use crate::platform::{rename_noreplace, DIRECTORY_BY_PATH};
 use crate::target::Target;
 
 /// How many random names are tried before the answer is `EEXIST`.
@@ -142,14 +140,13 @@ impl Named {
     /// Gives the file its name for good, if that is free.
     pub(super) fn publish(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
         let (from, to) = (self.directory(), target.directory());
-        let renamed = renameat_with(from, &self.path, to, target.name, RenameFlags::NOREPLACE);
-        match renamed {
+        match rename_noreplace(from, &self.path, to, target.name) {
             Ok(()) => {
                 self.forget();
                 Ok(())
             }
             // EINVAL: the file system knows no flags (FUSE, NFS, 9p, ZFS before 2.2).
-            // ENOSYS: Linux before 3.15, sandboxes.
+            // ENOSYS: Linux before 3.15, sandboxes, other systems.
             Err(unsupported @ (Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)) => {
                 match linkat(from, &self.path, to, target.name, AtFlags::empty()) {
                     // Drop removes the temporary name, which is the second one now.
@@ -245,9 +242,9 @@ fn random_name() -> Utf8PathBuf {
     format!(".linkable-{random:016x}.tmp").into()
 }
 
-/// `O_PATH`: such a descriptor needs search permission only, as creating a file does.
+/// For looking names up, which on Linux needs search permission only, as creating a file does.
 fn open_directory(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    let flags = flags | OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = flags | DIRECTORY_BY_PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(retry_on_intr(|| open(path, flags, Mode::empty()))?)
 }
 

@@ -21,6 +21,9 @@ use linkable_benches::race::{race, Estimate, Run};
 #[allow(dead_code)]
 #[path = "../../../src/custom_flags.rs"]
 mod custom_flags;
+#[allow(dead_code)]
+#[path = "../../../src/platform.rs"]
+mod platform;
 
 use crate::custom_flags::CustomFlags;
 

@@ -24,7 +24,7 @@ static JOURNALED: AtomicUsize = AtomicUsize::new(0);
 ///   behind it (found on 6.1).
 /// - Without a journal (ext2, ext4 made so) the directory can be on the disk before the inode, whose
 ///   link count there still is 0 (found on 6.18).
-pub(crate) fn forgets_unnamed(file: &File) -> bool {
+pub(super) fn forgets_unnamed(file: &File) -> bool {
     match kind(file) {
         Some(BTRFS | OVERLAYFS) => kernel::BEFORE_6_16.get(),
         Some(EXT) => FileId::of(file).map_or(false, |id| has_no_journal(id.device())),
