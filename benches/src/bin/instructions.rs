@@ -21,7 +21,7 @@ use linkable_benches::race::{race, Estimate, Run};
 #[allow(dead_code)]
 #[path = "../../../src/custom_flags.rs"]
 mod custom_flags;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../../../src/platform.rs"]
 mod platform;
 
