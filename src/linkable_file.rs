@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::backend::Backend;
 use crate::error::{PublishError, PublishErrorKind};
 use crate::procfs;
-use crate::publish::PublishOptions;
+use crate::publish::{Failure, PublishOptions};
 
 /// A file that gets its name last.
 ///
@@ -68,6 +68,14 @@ impl LinkableFile {
             backend,
             refusal: PublishErrorKind::Other,
             spoilt: None,
+        }
+    }
+
+    /// Fails if the file is spoilt.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.spoilt {
+            Some(errno) => Err(Failure::sync(errno.into())),
+            None => Ok(()),
         }
     }
 

@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fd::AsFd;
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-use crate::backend::Backend;
 use crate::copy;
 use crate::durability::Durability;
 use crate::error::{PublishError, PublishErrorKind};
@@ -38,8 +37,8 @@ use crate::target::Target;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PublishOptions {
-    replace: bool,
-    durability: Durability,
+    pub(crate) replace: bool,
+    pub(crate) durability: Durability,
     allow_copy: bool,
 }
 
@@ -133,23 +132,9 @@ impl PublishOptions {
     }
 
     fn publish_as(&self, mut file: LinkableFile, path: &Path) -> Result<File, PublishError> {
-        let steps = |path: &_| Ok(self.take_steps_or_copy(&mut file, &Target::new(path)));
-        let outcome = path.into_with_c_str(steps).unwrap_or_else(|_| {
-            let text = "a file name cannot have a NUL byte in it";
-            let source = io::Error::new(io::ErrorKind::InvalidInput, text);
-            Err(Failure::NotPublished(PublishErrorKind::Other, source))
-        });
-        match outcome {
+        match with_target(path, |target| self.take_steps_or_copy(&mut file, target)) {
             Ok(()) => Ok(file.into()),
-            Err(Failure::NotPublished(kind, source)) => {
-                file.refusal = kind;
-                let path = path.into();
-                Err(PublishError::NotPublished { file, path, source })
-            }
-            Err(Failure::NotDurable(source)) => {
-                let (file, path) = (file.into(), path.into());
-                Err(PublishError::NotDurable { file, path, source })
-            }
+            Err(failure) => Err(failure.into_error(file, path.into())),
         }
     }
 
@@ -160,18 +145,78 @@ impl PublishOptions {
         file: &mut LinkableFile,
         target: &Target<'_>,
     ) -> Result<(), Failure> {
-        let refusal = match self.take_steps(file, target) {
-            Err(Failure::NotPublished(kind, error))
-                if self.allow_copy && copy::helps(kind, file) =>
-            {
-                Failure::NotPublished(kind, error)
-            }
-            outcome => return outcome,
+        self.take_steps(file, target)
+            .or_else(|failure| self.publish_copy(file, target, failure))
+    }
+
+    fn take_steps(&self, file: &mut LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
+        file.check()?;
+        // Before anything is flushed or named: it can fail.
+        let directory = self.open_directory(file, target)?;
+        // What is synced later shall be the directory that holds the name, wherever it has moved.
+        let target = target.within_open(directory.as_ref());
+        self.prepare_for_sync(file, &target)?;
+        self.sync_contents(file)?;
+        self.name(file, &target)?;
+        self.durability
+            .sync_name(&file.file, directory)
+            .map_err(Failure::NotDurable)
+    }
+
+    /// Opens what the last step needs.
+    pub(crate) fn open_directory(
+        &self,
+        file: &LinkableFile,
+        target: &Target<'_>,
+    ) -> Result<Option<OwnedFd>, Failure> {
+        let opened = self.durability.open_directory(target);
+        opened.map_err(|error| Failure::naming(error, file, target))
+    }
+
+    /// Sees to it that the next step is worth something.
+    pub(crate) fn prepare_for_sync(
+        &self,
+        file: &mut LinkableFile,
+        target: &Target<'_>,
+    ) -> Result<(), Failure> {
+        if self.durability == Durability::None {
+            return Ok(());
+        }
+        let prepared = file.backend.prepare_for_sync(&file.file, target);
+        prepared.map_err(|error| Failure::naming(error, file, target))
+    }
+
+    pub(crate) fn sync_contents(&self, file: &mut LinkableFile) -> Result<(), Failure> {
+        self.durability.sync_contents(&file.file).map_err(|error| {
+            file.spoilt = Some(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+            Failure::sync(error)
+        })
+    }
+
+    pub(crate) fn name(&self, file: &mut LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
+        let named = if self.replace {
+            file.backend.replace(&file.file, target)
+        } else {
+            file.backend.publish(&file.file, target)
         };
+        named.map_err(|error| Failure::naming(error, file, target))
+    }
+
+    /// What is to be done about a failure, if a copy is allowed and helps; the failure, if not.
+    pub(crate) fn publish_copy(
+        &self,
+        file: &mut LinkableFile,
+        target: &Target<'_>,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        match failure {
+            Failure::NotPublished(kind, _) if self.allow_copy && copy::helps(kind, file) => {}
+            _ => return Err(failure),
+        }
         let mut copy = match copy::beside(&file.file, target) {
             Ok(copy) => copy,
             // What forbids the link may forbid this, too.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(refusal),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(failure),
             Err(error) => return Err(Failure::NotPublished(PublishErrorKind::Other, error)),
         };
         match self.take_steps(&mut copy, target) {
@@ -186,64 +231,47 @@ impl PublishOptions {
             }
         }
     }
+}
 
-    fn take_steps(&self, file: &mut LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
-        let LinkableFile {
-            file,
-            backend,
-            spoilt,
-            ..
-        } = file;
-        if let Some(errno) = *spoilt {
-            return Err(Failure::sync(errno.into()));
-        }
-
-        // Before anything is flushed or named: it can fail.
-        let directory = match self.durability.open_directory(target) {
-            Ok(directory) => directory,
-            Err(error) => return Err(Failure::naming(error, file, backend, target)),
-        };
-        // What is synced later shall be the directory that holds the name, wherever it has moved.
-        let target = match &directory {
-            Some(directory) => target.within(directory.as_fd()),
-            None => *target,
-        };
-
-        if self.durability != Durability::None {
-            let prepared = backend.prepare_for_sync(file, &target);
-            prepared.map_err(|error| Failure::naming(error, file, backend, &target))?;
-        }
-        self.durability.sync_contents(file).map_err(|error| {
-            *spoilt = Some(Errno::from_io_error(&error).unwrap_or(Errno::IO));
-            Failure::sync(error)
-        })?;
-
-        let named = if self.replace {
-            backend.replace(file, &target)
-        } else {
-            backend.publish(file, &target)
-        };
-        named.map_err(|error| Failure::naming(error, file, backend, &target))?;
-
-        self.durability
-            .sync_name(file, directory)
-            .map_err(Failure::NotDurable)
-    }
+/// Takes a step with the path as the kernel wants it.
+pub(crate) fn with_target<T>(
+    path: &Path,
+    step: impl FnOnce(&Target<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let step = |path: &_| Ok(step(&Target::new(path)));
+    path.into_with_c_str(step).unwrap_or_else(|_| {
+        let text = "a file name cannot have a NUL byte in it";
+        let source = io::Error::new(io::ErrorKind::InvalidInput, text);
+        Err(Failure::NotPublished(PublishErrorKind::Other, source))
+    })
 }
 
 /// A [`PublishError`] in the making: the file is not in it yet.
-enum Failure {
+pub(crate) enum Failure {
     NotPublished(PublishErrorKind, io::Error),
     NotDurable(io::Error),
 }
 
 impl Failure {
-    fn sync(error: io::Error) -> Self {
+    pub(crate) fn sync(error: io::Error) -> Self {
         Self::NotPublished(PublishErrorKind::SyncFailed, error)
     }
 
-    fn naming(error: io::Error, file: &File, backend: &Backend, target: &Target<'_>) -> Self {
-        let kind = PublishErrorKind::of(&error, file, backend, target);
+    fn naming(error: io::Error, file: &LinkableFile, target: &Target<'_>) -> Self {
+        let kind = PublishErrorKind::of(&error, &file.file, &file.backend, target);
         Self::NotPublished(kind, error)
+    }
+
+    pub(crate) fn into_error(self, mut file: LinkableFile, path: PathBuf) -> PublishError {
+        match self {
+            Self::NotPublished(kind, source) => {
+                file.refusal = kind;
+                PublishError::NotPublished { file, path, source }
+            }
+            Self::NotDurable(source) => {
+                let file = file.into();
+                PublishError::NotDurable { file, path, source }
+            }
+        }
     }
 }

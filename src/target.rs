@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{accessat, fstat, stat, Access, CWD};
 use rustix::io::Errno;
 
@@ -32,7 +32,7 @@ impl<'a> Target<'a> {
     }
 
     /// The same name, said relative to `directory`, which is its parent.
-    pub(crate) fn within<'b>(self, directory: BorrowedFd<'b>) -> Target<'b>
+    fn within<'b>(self, directory: BorrowedFd<'b>) -> Target<'b>
     where
         'a: 'b,
     {
@@ -46,6 +46,17 @@ impl<'a> Target<'a> {
             },
             // `x/` has no last part: the kernel is to refuse it as it stands.
             _ => self,
+        }
+    }
+
+    /// The same name, said relative to its directory, if that is open.
+    pub(crate) fn within_open<'b>(self, directory: Option<&'b OwnedFd>) -> Target<'b>
+    where
+        'a: 'b,
+    {
+        match directory {
+            Some(directory) => self.within(directory.as_fd()),
+            None => self,
         }
     }
 

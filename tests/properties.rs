@@ -74,7 +74,8 @@ fn publication() -> impl Strategy<Value = Publication> {
         Publication {
             path,
             replace,
-            durability,
+            // Before a sync some file systems need a temporary name, and so a rename, in any case.
+            durability: fault.map_or(durability, |_| Nothing),
             fault,
         }
     })
