@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 
-use rustix::fd::OwnedFd;
 use rustix::fs::{openat, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
@@ -74,13 +73,13 @@ impl Durability {
 
     /// Opens what [`Self::sync_name`] needs, before there is a name: after it, only the sync
     /// itself can fail.
-    pub(crate) fn open_directory(self, target: &Target<'_>) -> io::Result<Option<OwnedFd>> {
+    pub(crate) fn open_directory(self, target: &Target<'_>) -> io::Result<Option<File>> {
         if self != Self::Full {
             return Ok(None);
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match retry_on_intr(|| openat(CWD, target.parent(), flags, Mode::empty())) {
-            Ok(directory) => Ok(Some(directory)),
+            Ok(directory) => Ok(Some(directory.into())),
             // Creating a file needs no permission to read the directory.
             Err(Errno::ACCESS) => Ok(None),
             Err(errno) => Err(errno.into()),
@@ -88,10 +87,10 @@ impl Durability {
     }
 
     /// The last step: where the file is.
-    pub(crate) fn sync_name(self, file: &File, directory: Option<OwnedFd>) -> io::Result<()> {
+    pub(crate) fn sync_name(self, file: &File, directory: Option<&File>) -> io::Result<()> {
         match (self, directory) {
             (Self::None | Self::Contents, _) => Ok(()),
-            (Self::Full, Some(directory)) => File::from(directory).sync_all(),
+            (Self::Full, Some(directory)) => directory.sync_all(),
             // Never fdatasync(2): on ext4 that leaves the name out (measured on 6.18).
             (Self::Full, None) => file.sync_all(),
         }

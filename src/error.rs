@@ -147,6 +147,9 @@ pub enum PublishErrorKind {
     /// (`EINVAL`, `ENOSYS`, `EOPNOTSUPP`), so only [`replace`](LinkableFile::replace) works: on FAT
     /// and exFAT served by FUSE, for example.
     Unsupported,
+    /// Another file of the [batch](crate::PublishBatch) had failed, and it was told to stop at that
+    /// (`ECANCELED`).
+    Cancelled,
     /// Anything else: see [`PublishError::io_error`].
     Other,
 }
@@ -213,6 +216,7 @@ impl PublishErrorKind {
                 ": here a file can neither be renamed without replacing (RENAME_NOREPLACE) \
                  nor have a hard link; `replace` works"
             }
+            Self::Cancelled => ": another file of the batch had failed",
             Self::NotDurable | Self::Other => "",
         }
     }

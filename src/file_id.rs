@@ -13,6 +13,7 @@ pub(crate) struct FileId {
 
 impl FileId {
     /// The device that the file system is on.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn device(self) -> u64 {
         self.device
     }

@@ -71,6 +71,7 @@ compile_error!(
 );
 
 mod backend;
+mod batch;
 mod copy;
 mod custom_flags;
 mod durability;
@@ -82,14 +83,17 @@ mod open_options;
 mod platform;
 mod procfs;
 mod publish;
+mod sync_many;
 mod target;
 mod write;
 
+pub use batch::{BatchProgress, BatchReport, PublishBatch};
 pub use durability::Durability;
 pub use error::{PublishError, PublishErrorKind};
 pub use linkable_file::LinkableFile;
 pub use open_options::OpenOptionsAnonymousExt;
 pub use publish::PublishOptions;
+pub use sync_many::BatchSync;
 pub use write::write;
 
 #[cfg(doctest)]

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -159,7 +158,7 @@ impl PublishOptions {
         self.sync_contents(file)?;
         self.name(file, &target)?;
         self.durability
-            .sync_name(&file.file, directory)
+            .sync_name(&file.file, directory.as_ref())
             .map_err(Failure::NotDurable)
     }
 
@@ -168,7 +167,7 @@ impl PublishOptions {
         &self,
         file: &LinkableFile,
         target: &Target<'_>,
-    ) -> Result<Option<OwnedFd>, Failure> {
+    ) -> Result<Option<File>, Failure> {
         let opened = self.durability.open_directory(target);
         opened.map_err(|error| Failure::naming(error, file, target))
     }
@@ -255,6 +254,10 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn sync(error: io::Error) -> Self {
         Self::NotPublished(PublishErrorKind::SyncFailed, error)
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Self::NotPublished(PublishErrorKind::Cancelled, Errno::CANCELED.into())
     }
 
     fn naming(error: io::Error, file: &LinkableFile, target: &Target<'_>) -> Self {

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{accessat, fstat, stat, Access, CWD};
 use rustix::io::Errno;
 
@@ -50,7 +50,7 @@ impl<'a> Target<'a> {
     }
 
     /// The same name, said relative to its directory, if that is open.
-    pub(crate) fn within_open<'b>(self, directory: Option<&'b OwnedFd>) -> Target<'b>
+    pub(crate) fn within_open<'b>(self, directory: Option<&'b File>) -> Target<'b>
     where
         'a: 'b,
     {

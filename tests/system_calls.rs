@@ -13,7 +13,8 @@ use common::kernel::{self, Rule};
 use common::trace::{self, names, Call};
 use common::{deny, in_thread, needs_noreplace, needs_o_tmpfile};
 use linkable::{
-    Durability, OpenOptionsAnonymousExt, PublishError, PublishErrorKind, PublishOptions,
+    Durability, OpenOptionsAnonymousExt, PublishBatch, PublishError, PublishErrorKind,
+    PublishOptions,
 };
 
 /// Opens a file in `dir`, writes to it, gives it the name `new` and closes it.
@@ -158,6 +159,35 @@ fn where_only_procfs_serves_it_is_tried_first_the_next_time() {
         calls[3].text.contains("/proc/thread-self/fd/"),
         "not another thread's table"
     );
+}
+
+/// All contents, with one flush; then all names; then each directory, once.
+#[test]
+#[ignore = "needs strace"]
+fn a_batch_has_one_flush_for_contents_and_one_for_each_directory() {
+    let test = "a_batch_has_one_flush_for_contents_and_one_for_each_directory";
+    let base = tempfile::tempdir().unwrap();
+    let dirs = ["a", "b"].map(|name| base.path().join(name));
+    for dir in &dirs {
+        fs::create_dir(dir).unwrap();
+    }
+    let calls = trace::calls(test, &[], || {
+        let mut options = PublishOptions::new();
+        let mut batch = PublishBatch::with_options(options.durability(Durability::Full));
+        for i in 0..10 {
+            for dir in &dirs {
+                let file = OpenOptions::new().anonymous_in(dir).unwrap();
+                batch.publish(file, dir.join(i.to_string()));
+            }
+        }
+        assert_eq!(batch.commit().published(), 20);
+    });
+    let order: Vec<_> = names(&calls)
+        .into_iter()
+        .filter(|name| ["fsync", "syncfs", "linkat", "renameat2"].contains(name))
+        .collect();
+    let expected = [&["syncfs"][..], &["linkat"; 20], &["fsync"; 2]].concat();
+    assert_eq!(order, expected);
 }
 
 /// Makes the kernel call itself 2.6.

@@ -1,0 +1,432 @@
+//! Publishing many files: all contents, then all names, then all directories.
+
+use std::collections::hash_map::{Entry, HashMap};
+use std::fmt;
+use std::fs::File;
+use std::mem;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::process::{getrlimit, Resource};
+
+use crate::durability::Durability;
+use crate::error::PublishError;
+use crate::linkable_file::LinkableFile;
+use crate::publish::{with_target, Failure, PublishOptions};
+use crate::sync_many::{self, BatchSync};
+use crate::target::Target;
+
+/// The most files that wait for a commit, whatever the limits of the process are.
+const MOST_QUEUED: usize = 1 << 14;
+
+/// Publishes thousands of files with a few flushes.
+///
+/// Files are queued with [`publish`](Self::publish) and [`replace`](Self::replace). A
+/// [`commit`](Self::commit) brings the contents of all of them to the disk, then gives them their
+/// names, each in one step, and then syncs each directory once, as far as the [`Durability`] of the
+/// options asks for that. One file that fails does not keep the others from their names, unless
+/// [`stop_at_first_error`](Self::stop_at_first_error) is said.
+///
+/// # Chunks
+///
+/// A queued file is open. Before the queue has half of the descriptors that the process may have
+/// (`RLIMIT_NOFILE`; 16,384 files at the most; [`most_open`](Self::most_open) sets it), it is
+/// committed, and queueing goes on. So the promise that no name appears before all contents are on
+/// the disk holds for each chunk, and so does that of dropping a batch: what has not been committed
+/// is not published.
+///
+/// A queued file takes about 200 bytes of memory and the length of its path; a published one, none.
+/// A file that could not be published stays open in the report.
+///
+/// # Platform-specific behavior
+///
+/// See [`BatchSync`] for how the contents reach the disk. Directories that you have made yourself are
+/// yours to sync: [`Durability::Full`] makes names durable, not the directories on the way to them.
+///
+/// # Examples
+///
+/// ```
+/// use std::fs::OpenOptions;
+/// use std::io::Write;
+/// use linkable::{Durability, OpenOptionsAnonymousExt, PublishBatch, PublishOptions};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// let mut options = PublishOptions::new();
+/// let mut batch = PublishBatch::with_options(options.durability(Durability::Full));
+/// for name in ["one", "two", "three"] {
+///     let mut file = OpenOptions::new().anonymous_in(dir)?;
+///     writeln!(file, "I am {name}")?;
+///     batch.publish(file, dir.join(name));
+/// }
+/// assert!(!dir.join("one").exists());
+///
+/// let report = batch.commit();
+/// assert_eq!(report.published(), 3);
+/// assert_eq!(std::fs::read_to_string(dir.join("two"))?, "I am two\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "a batch that is not committed publishes nothing"]
+pub struct PublishBatch {
+    options: PublishOptions,
+    sync: BatchSync,
+    stop_at_first_error: bool,
+    callback: Option<Box<dyn FnMut(BatchProgress) + Send>>,
+    /// How many descriptors the queue may have, and how many it has.
+    most_open: usize,
+    open: usize,
+    queue: Vec<Queued>,
+    progress: BatchProgress,
+    failures: Vec<(usize, PublishError)>,
+}
+
+struct Queued {
+    index: usize,
+    file: LinkableFile,
+    path: PathBuf,
+    replace: bool,
+}
+
+/// How far a [`PublishBatch`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchProgress {
+    /// The files that have been queued.
+    pub queued: usize,
+    /// The bytes of contents that have been synced.
+    pub synced_bytes: u64,
+    /// The files that have their names.
+    pub named: usize,
+}
+
+impl PublishBatch {
+    /// A batch with the [options](PublishOptions::new) that are usual.
+    pub fn new() -> Self {
+        Self::with_options(&PublishOptions::new())
+    }
+
+    /// A batch that publishes as `options` say, save that each file is queued as one that replaces
+    /// or does not.
+    pub fn with_options(options: &PublishOptions) -> Self {
+        Self {
+            options: options.clone(),
+            sync: BatchSync::default(),
+            stop_at_first_error: false,
+            callback: None,
+            most_open: half_of_the_descriptors(),
+            open: 0,
+            queue: Vec::new(),
+            progress: BatchProgress::default(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// How contents reach the disk; [`BatchSync::Automatic`] unless said otherwise.
+    pub fn sync(&mut self, sync: BatchSync) -> &mut Self {
+        self.sync = sync;
+        self
+    }
+
+    /// Whether nothing more is named once a file has failed; `false` unless said otherwise.
+    ///
+    /// If contents cannot be synced, no file of that chunk gets its name. Files that have their names
+    /// by then keep them. All others come back as [`Cancelled`](crate::PublishErrorKind::Cancelled).
+    pub fn stop_at_first_error(&mut self, yes: bool) -> &mut Self {
+        self.stop_at_first_error = yes;
+        self
+    }
+
+    /// How many descriptors the queue may hold, half of `RLIMIT_NOFILE` unless said otherwise.
+    ///
+    /// An anonymous file has one, a named one two, and with [`Durability::Full`] each directory one.
+    /// The larger the chunk, the fewer the flushes.
+    pub fn most_open(&mut self, descriptors: usize) -> &mut Self {
+        self.most_open = descriptors;
+        self
+    }
+
+    /// Calls `callback` whenever contents have been synced and a file has been named.
+    pub fn on_progress<F>(&mut self, callback: F) -> &mut Self
+    where
+        F: FnMut(BatchProgress) + Send + 'static,
+    {
+        self.callback = Some(Box::new(callback));
+        self
+    }
+
+    /// Queues `file` for the name `path`, if that is free then.
+    ///
+    /// See [`LinkableFile::publish`]. If there is no room for it, what has been queued before is
+    /// committed first.
+    pub fn publish<P: AsRef<Path>>(&mut self, file: LinkableFile, path: P) -> &mut Self {
+        self.queue(file, path.as_ref().to_owned(), false);
+        self
+    }
+
+    /// Queues `file` for the name `path`, whatever has it then.
+    ///
+    /// See [`LinkableFile::replace`]. If there is no room for it, what has been queued before is
+    /// committed first.
+    pub fn replace<P: AsRef<Path>>(&mut self, file: LinkableFile, path: P) -> &mut Self {
+        self.queue(file, path.as_ref().to_owned(), true);
+        self
+    }
+
+    /// Publishes what is queued, and tells what has become of every file.
+    ///
+    /// Never fails as a whole: see [`BatchReport`].
+    #[doc(alias = "syncfs")]
+    pub fn commit(mut self) -> BatchReport {
+        self.commit_chunk();
+        let mut failures = mem::take(&mut self.failures);
+        failures.sort_by_key(|(index, _)| *index);
+        BatchReport {
+            published: self.progress.named,
+            failures,
+        }
+    }
+
+    fn queue(&mut self, file: LinkableFile, path: PathBuf, replace: bool) {
+        let needed = self.descriptors_of(&file, &path);
+        if self.open + needed > self.most_open || self.queue.len() >= MOST_QUEUED {
+            self.commit_chunk();
+        }
+        self.open += needed;
+        let index = self.progress.queued;
+        self.progress.queued += 1;
+        self.queue.push(Queued {
+            index,
+            file,
+            path,
+            replace,
+        });
+    }
+
+    fn descriptors_of(&self, file: &LinkableFile, path: &Path) -> usize {
+        let of_file = 1 + usize::from(!file.is_anonymous());
+        // Files are mostly queued directory by directory.
+        let last = self.queue.last().and_then(|last| last.path.parent());
+        let is_new = self.options.durability == Durability::Full && last != path.parent();
+        of_file + usize::from(is_new)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop_at_first_error && !self.failures.is_empty()
+    }
+
+    fn tell_progress(&mut self) {
+        if let Some(callback) = &mut self.callback {
+            callback(self.progress);
+        }
+    }
+
+    fn commit_chunk(&mut self) {
+        self.open = 0;
+        let queue = mem::take(&mut self.queue);
+        let mut directories = Directories::default();
+        let queue = self.each(queue, |batch, queued| {
+            queued.file.check()?;
+            let (options, file) = (&batch.options, &mut queued.file);
+            with_target(&queued.path, |target| {
+                directories.open(options, file, target)?;
+                options.prepare_for_sync(file, &directories.within(target))
+            })
+        });
+        let queue = self.sync_contents(queue);
+        // If that has failed and is to stop the rest, nothing is named.
+        let queue = self.each(queue, |batch, queued| batch.name(queued, &directories));
+        if self.options.durability == Durability::Full {
+            self.sync_names(queue, &directories);
+        }
+    }
+
+    /// Takes a step with each file; the ones with which it fails go no further.
+    fn each(
+        &mut self,
+        queue: Vec<Queued>,
+        mut step: impl FnMut(&mut Self, &mut Queued) -> Result<(), Failure>,
+    ) -> Vec<Queued> {
+        let mut rest = Vec::with_capacity(queue.len());
+        for mut queued in queue {
+            let outcome = if self.is_stopped() {
+                Err(Failure::cancelled())
+            } else {
+                step(self, &mut queued)
+            };
+            match outcome {
+                Ok(()) => rest.push(queued),
+                Err(failure) => self.fail(queued, failure),
+            }
+        }
+        rest
+    }
+
+    fn fail(&mut self, queued: Queued, failure: Failure) {
+        let Queued {
+            index, file, path, ..
+        } = queued;
+        self.failures.push((index, failure.into_error(file, path)));
+    }
+
+    fn sync_contents(&mut self, queue: Vec<Queued>) -> Vec<Queued> {
+        if self.options.durability == Durability::None || self.is_stopped() {
+            return queue;
+        }
+        let files: Vec<_> = queue.iter().map(|queued| &queued.file.file).collect();
+        let mut contents = sync_many::file_systems_of(&files, self.sync).into_iter();
+        self.each(queue, |batch, queued| {
+            let contents = contents.next().unwrap_or_default();
+            if !contents.synced {
+                batch.options.sync_contents(&mut queued.file)?;
+            }
+            batch.progress.synced_bytes += contents.bytes;
+            batch.tell_progress();
+            Ok(())
+        })
+    }
+
+    fn name(&mut self, queued: &mut Queued, directories: &Directories) -> Result<(), Failure> {
+        let mut options = self.options.clone();
+        options.replace(queued.replace);
+        let file = &mut queued.file;
+        let outcome = with_target(&queued.path, |target| {
+            let named = options.name(file, &directories.within(target));
+            named.or_else(|failure| options.publish_copy(file, target, failure))
+        });
+        if !matches!(outcome, Err(Failure::NotPublished(..))) {
+            self.progress.named += 1;
+            self.tell_progress();
+        }
+        outcome
+    }
+
+    /// Syncs each directory once; where it fails, all of its files are not durable.
+    fn sync_names(&mut self, queue: Vec<Queued>, directories: &Directories) {
+        let outcomes = directories.sync();
+        for queued in queue {
+            let outcome = with_target(&queued.path, |target| {
+                match outcomes.get(target.parent()) {
+                    Some(Ok(())) => Ok(()),
+                    Some(Err(errno)) => Err(Failure::NotDurable((*errno).into())),
+                    // It cannot be opened for that, and the file is synced once more.
+                    None => {
+                        let synced = self.options.durability.sync_name(&queued.file.file, None);
+                        synced.map_err(Failure::NotDurable)
+                    }
+                }
+            });
+            if let Err(failure) = outcome {
+                self.fail(queued, failure);
+            }
+        }
+    }
+}
+
+impl Default for PublishBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for PublishBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublishBatch")
+            .field("options", &self.options)
+            .field("sync", &self.sync)
+            .field("stop_at_first_error", &self.stop_at_first_error)
+            .field("most_open", &self.most_open)
+            .field("progress", &self.progress)
+            .field("failures", &self.failures)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Half of what the process may have open: the rest is for what else it does.
+fn half_of_the_descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    limit.map_or(usize::MAX, |limit| limit / 2)
+}
+
+/// The directories of a chunk, opened before anything is flushed or named.
+#[derive(Default)]
+struct Directories {
+    /// By path; `None` if it may not be read.
+    opened: HashMap<PathBuf, Option<File>>,
+}
+
+impl Directories {
+    fn open(
+        &mut self,
+        options: &PublishOptions,
+        file: &LinkableFile,
+        target: &Target<'_>,
+    ) -> Result<(), Failure> {
+        if options.durability != Durability::Full || self.opened.contains_key(target.parent()) {
+            return Ok(());
+        }
+        if let Entry::Vacant(place) = self.opened.entry(target.parent().to_owned()) {
+            place.insert(options.open_directory(file, target)?);
+        }
+        Ok(())
+    }
+
+    fn within<'a>(&'a self, target: &Target<'a>) -> Target<'a> {
+        let directory = self.opened.get(target.parent());
+        target.within_open(directory.and_then(Option::as_ref))
+    }
+
+    /// Syncs those that may be read, and tells of each.
+    fn sync(&self) -> HashMap<&Path, Result<(), Errno>> {
+        let readable = |(path, directory): (_, &'_ Option<File>)| {
+            let synced = directory.as_ref()?.sync_all();
+            let errno = |error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            Some((PathBuf::as_path(path), synced.map_err(errno)))
+        };
+        self.opened.iter().filter_map(readable).collect()
+    }
+}
+
+/// What has become of the files of a [`PublishBatch`].
+#[derive(Debug)]
+#[must_use = "files that could not be published are in here"]
+pub struct BatchReport {
+    published: usize,
+    failures: Vec<(usize, PublishError)>,
+}
+
+impl BatchReport {
+    /// How many files have their names, those included that are [`PublishError::NotDurable`].
+    #[must_use]
+    pub fn published(&self) -> usize {
+        self.published
+    }
+
+    /// The files that failed, each with its number in the order of queueing, from 0: all others are
+    /// published, and as durably as was asked for.
+    ///
+    /// [`PublishError::NotPublished`] has the file; [`PublishError::NotDurable`] is published, and
+    /// a power cut may still take its name.
+    #[must_use]
+    pub fn failures(&self) -> &[(usize, PublishError)] {
+        &self.failures
+    }
+
+    /// The same, with the files.
+    #[must_use]
+    pub fn into_failures(self) -> Vec<(usize, PublishError)> {
+        self.failures
+    }
+
+    /// How many files were published if none failed, or else the first failure.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the file that was queued first among those that failed.
+    pub fn into_result(self) -> Result<usize, PublishError> {
+        match self.failures.into_iter().next() {
+            None => Ok(self.published),
+            Some((_, error)) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Many files at once: all contents before any name, and nothing lost on the way.
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Mutex};
+
+use common::kernel::{self, Rule};
+use common::{contents, deny, in_thread, on, on_both_routes, Bed, Route};
+use linkable::{
+    BatchSync, Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishError,
+    PublishErrorKind, PublishOptions,
+};
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+
+const LEVELS: [Durability; 3] = [Durability::None, Durability::Contents, Durability::Full];
+
+fn batch_of(level: Durability) -> PublishBatch {
+    PublishBatch::with_options(PublishOptions::new().durability(level))
+}
+
+fn given_back(error: PublishError) -> LinkableFile {
+    match error {
+        PublishError::NotPublished { file, .. } => file,
+        error => panic!("{error:?}"),
+    }
+}
+
+on_both_routes! {
+    fn all_files_are_published_and_none_before_the_commit(bed: &Bed) {
+        for sync in [BatchSync::Automatic, BatchSync::EachFile, BatchSync::FileSystem] {
+            for level in LEVELS {
+                let mut batch = batch_of(level);
+                batch.sync(sync);
+                for i in 0..20 {
+                    batch.publish(bed.file(&format!("{i}")), bed.path(format!("{i}")));
+                }
+                assert!(!bed.names().iter().any(|name| !name.starts_with('.')));
+                assert_eq!(batch.commit().into_result().unwrap(), 20);
+                for i in 0..20 {
+                    assert_eq!(bed.read(i.to_string()), i.to_string());
+                    fs::remove_file(bed.path(i.to_string())).unwrap();
+                }
+                assert_eq!(bed.names(), [""; 0]);
+            }
+        }
+    }
+
+    fn a_dropped_batch_publishes_nothing(bed: &Bed) {
+        let mut batch = PublishBatch::new();
+        batch.publish(bed.file("new"), bed.path("new"));
+        drop(batch);
+        assert_eq!(bed.names(), [""; 0]);
+    }
+
+    fn publish_does_not_replace_and_replace_does(bed: &Bed) {
+        fs::write(bed.path("taken"), "old").unwrap();
+        let mut batch = PublishBatch::new();
+        batch.publish(bed.file("refused"), bed.path("taken"));
+        batch.replace(bed.file("new"), bed.path("taken"));
+        let report = batch.commit();
+        assert_eq!(report.published(), 1);
+        let (index, error) = report.into_failures().remove(0);
+        assert_eq!((index, error.kind()), (0, PublishErrorKind::AlreadyExists));
+        assert_eq!(contents(given_back(error)), "refused");
+        bed.holds_only("taken", "new");
+    }
+
+    fn one_failure_does_not_stop_the_others(bed: &Bed) {
+        fs::create_dir(bed.path("dir")).unwrap();
+        for level in LEVELS {
+            let mut batch = batch_of(level);
+            batch.publish(bed.file("first"), bed.path("first"));
+            batch.publish(bed.file("kept"), bed.path("missing/file"));
+            batch.replace(bed.file("kept"), bed.path("dir"));
+            batch.publish(bed.file("kept"), bed.path("a\0b"));
+            batch.publish(bed.file("last"), bed.path("last"));
+            let report = batch.commit();
+            assert_eq!(report.published(), 2);
+            let failed: Vec<_> = report.failures().iter().map(|(i, e)| (*i, e.kind())).collect();
+            assert_eq!(failed, [
+                (1, PublishErrorKind::NotFound),
+                (2, PublishErrorKind::IsADirectory),
+                (3, PublishErrorKind::Other),
+            ]);
+            for (_, error) in report.into_failures() {
+                assert_eq!(contents(given_back(error)), "kept");
+            }
+            for name in ["first", "last"] {
+                assert_eq!(bed.read(name), name);
+                fs::remove_file(bed.path(name)).unwrap();
+            }
+            assert_eq!(bed.names(), ["dir"]);
+        }
+    }
+
+    fn if_told_so_it_stops_at_the_first_error(bed: &Bed) {
+        let mut batch = PublishBatch::new();
+        fs::write(bed.path("taken"), "old").unwrap();
+        batch.stop_at_first_error(true);
+        batch.publish(bed.file("first"), bed.path("first"));
+        batch.publish(bed.file("kept"), bed.path("taken"));
+        batch.publish(bed.file("kept"), bed.path("third"));
+        let report = batch.commit();
+        assert_eq!(report.published(), 1);
+        let [(1, taken), (2, cancelled)] = report.failures() else { panic!("{report:?}") };
+        assert_eq!(taken.kind(), PublishErrorKind::AlreadyExists);
+        assert_eq!(cancelled.kind(), PublishErrorKind::Cancelled);
+        assert_eq!(cancelled.io_error().raw_os_error(), Some(libc::ECANCELED));
+        drop(report);
+        assert_eq!(bed.names(), ["first", "taken"]);
+    }
+
+    fn contents_that_cannot_be_synced_are_told_for_each_file(bed: &Bed) {
+        for (stop, published) in [(false, 0), (true, 0)] {
+            let files: Vec<_> = (0..20).map(|i| bed.file(&format!("{i}"))).collect();
+            let dir = bed.dir().to_owned();
+            let report = in_thread(move || {
+                deny(libc::EIO, &[libc::SYS_syncfs, libc::SYS_fsync].map(Rule::call));
+                let mut batch = PublishBatch::new();
+                batch.stop_at_first_error(stop);
+                for (i, file) in files.into_iter().enumerate() {
+                    batch.publish(file, dir.join(i.to_string()));
+                }
+                batch.commit()
+            });
+            assert_eq!((report.published(), report.failures().len()), (published, 20));
+            let spoilt = |(_, error): &&(usize, PublishError)| {
+                error.kind() == PublishErrorKind::SyncFailed
+            };
+            let expected = if stop { 1 } else { 20 };
+            assert_eq!(report.failures().iter().filter(spoilt).count(), expected);
+            let (_, error) = report.into_failures().remove(0);
+            let again = given_back(error).publish(bed.path("again")).unwrap_err();
+            assert_eq!(again.kind(), PublishErrorKind::SyncFailed);
+        }
+        assert_eq!(bed.names(), [""; 0]);
+    }
+
+    /// syncfs(2) does not tell which file it was.
+    fn where_the_file_system_cannot_be_synced_each_file_is(bed: &Bed) {
+        let files: Vec<_> = (0..20).map(|i| bed.file(&format!("{i}"))).collect();
+        let dir = bed.dir().to_owned();
+        let report = in_thread(move || {
+            deny(libc::EIO, &[Rule::call(libc::SYS_syncfs)]);
+            let mut batch = PublishBatch::new();
+            for (i, file) in files.into_iter().enumerate() {
+                batch.publish(file, dir.join(i.to_string()));
+            }
+            batch.commit()
+        });
+        assert_eq!(report.into_result().unwrap(), 20);
+        (0..20).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+    }
+
+    fn a_spoilt_file_stays_spoilt(bed: &Bed) {
+        let (file, path) = (bed.file("lost"), bed.path("new"));
+        let error = in_thread(move || {
+            deny(libc::EIO, &[Rule::call(libc::SYS_fsync)]);
+            file.publish(path).unwrap_err()
+        });
+        for level in LEVELS {
+            let mut batch = batch_of(level);
+            batch.publish(bed.file("sound"), bed.path("sound"));
+            assert_eq!(batch.commit().published(), 1);
+            fs::remove_file(bed.path("sound")).unwrap();
+        }
+        let mut batch = batch_of(Durability::None);
+        batch.publish(given_back(error), bed.path("new"));
+        let report = batch.commit();
+        assert_eq!(report.failures()[0].1.kind(), PublishErrorKind::SyncFailed);
+        assert!(!bed.path("new").exists());
+    }
+
+    fn progress_is_told(bed: &Bed) {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let mut batch = PublishBatch::new();
+        let log = Arc::clone(&told);
+        batch.on_progress(move |progress| log.lock().unwrap().push(progress));
+        for i in 0..10 {
+            batch.publish(bed.file("12345"), bed.path(i.to_string()));
+        }
+        batch.commit().into_result().unwrap();
+        let told = told.lock().unwrap();
+        let last = told.last().unwrap();
+        assert_eq!((last.queued, last.synced_bytes, last.named), (10, 50, 10));
+        let grows = |pair: &[linkable::BatchProgress]| {
+            pair[0].named <= pair[1].named && pair[0].synced_bytes <= pair[1].synced_bytes
+        };
+        assert!(told.windows(2).all(grows) && told[0].named == 0);
+        (0..10).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+    }
+
+    fn a_directory_that_cannot_be_read_is_made_durable_all_the_same(bed: &Bed) {
+        fs::set_permissions(bed.dir(), fs::Permissions::from_mode(0o333)).unwrap();
+        kernel::give_to_ordinary_user(bed.dir());
+        let dir = bed.dir().to_owned();
+        in_thread(move || {
+            kernel::as_ordinary_user();
+            let mut batch = batch_of(Durability::Full);
+            for name in ["one", "two"] {
+                batch.publish(OpenOptions::new().anonymous_in(&dir).unwrap(), dir.join(name));
+            }
+            assert_eq!(batch.commit().into_result().unwrap(), 2);
+        });
+        fs::set_permissions(bed.dir(), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+
+    #[serial_test::serial]
+    fn a_batch_larger_than_the_limit_of_descriptors_is_committed_in_chunks(bed: &Bed) {
+        const FILES: usize = 1_000;
+        let before = getrlimit(Resource::Nofile);
+        let (current, maximum) = (Some(256), before.maximum);
+        setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+        let mut batch = batch_of(Durability::Full);
+        let open = |i: usize| {
+            let dir = bed.path(format!("{}", i % 7));
+            let _ = fs::create_dir(&dir);
+            let file = OpenOptions::new().anonymous_in(&dir);
+            file.map(|file| (file, dir.join(i.to_string())))
+        };
+        let outcome = (0..FILES).try_for_each(|i| {
+            let (mut file, path) = open(i)?;
+            write!(file, "{i}")?;
+            batch.publish(file, path);
+            std::io::Result::Ok(())
+        });
+        let report = batch.commit();
+        setrlimit(Resource::Nofile, before).unwrap();
+        outcome.unwrap();
+        assert_eq!(report.into_result().unwrap(), FILES);
+        for i in 0..FILES {
+            assert_eq!(bed.read(format!("{}/{i}", i % 7)), i.to_string());
+        }
+    }
+}
+
+/// Each by itself, as a file that is published alone is.
+#[test]
+fn where_links_are_forbidden_copies_are_published() {
+    on(Route::AnonymousFirst, |bed| {
+        let (one, two) = (bed.file("one"), bed.file("two"));
+        deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);
+        let mut options = PublishOptions::new();
+        options.allow_copy(true).durability(Durability::None);
+        let mut batch = PublishBatch::with_options(&options);
+        batch.publish(one, bed.path("one"));
+        batch.publish(two, bed.path("two"));
+        assert_eq!(batch.commit().into_result().unwrap(), 2);
+        assert_eq!(
+            (bed.read("one"), bed.read("two")),
+            ("one".into(), "two".into())
+        );
+    });
+}
