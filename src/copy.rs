@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 
 use rustix::fs::{
-    fchown, fcntl_getfl, fcntl_setfl, fgetxattr, flistxattr, fsetxattr, futimens, seek, tell, Gid,
-    OFlags, SeekFrom, Timespec, Timestamps, Uid, XattrFlags,
+    fchown, fcntl_getfl, fcntl_setfl, futimens, seek, tell, Gid, OFlags, SeekFrom, Timespec,
+    Timestamps, Uid,
 };
 use rustix::io::Errno;
 
@@ -15,6 +15,7 @@ use crate::error::PublishErrorKind;
 use crate::linkable_file::LinkableFile;
 use crate::procfs;
 use crate::target::Target;
+use crate::xattr;
 
 // See inode(7).
 const SET_USER_ID: u32 = 0o4000;
@@ -100,7 +101,7 @@ fn next_data(source: &File, position: u64, length: u64) -> io::Result<Option<u64
 fn copy_attributes(original: &File, copy: &File) -> io::Result<()> {
     let theirs = original.metadata()?;
     copy_owner(theirs.uid(), theirs.gid(), copy)?;
-    copy_extended_attributes(original, copy)?;
+    xattr::copy(original, copy)?;
     // After the owner, whose change takes these bits away: they are for the right one only.
     let ours = copy.metadata()?;
     let mut mode = theirs.mode();
@@ -128,31 +129,6 @@ fn copy_owner(owner: u32, group: u32, copy: &File) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn copy_extended_attributes(original: &File, copy: &File) -> io::Result<()> {
-    // No list and no value is longer, see xattr(7).
-    let (mut list, mut value) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    let length = match flistxattr(original, &mut list[..]) {
-        Err(Errno::OPNOTSUPP) => 0,
-        length => length?,
-    };
-    let names = list[..length].split(|&byte| byte == 0);
-    for name in names.filter(|name| !name.is_empty()) {
-        let length = fgetxattr(original, name, &mut value[..])?;
-        match fsetxattr(copy, name, &value[..length], XattrFlags::empty()) {
-            Err(errno) if belongs_to_the_file(name) => return Err(errno.into()),
-            // A label, or a property that means something to one file system only.
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whether a file without the attribute would be another one: what a user has set, and who may
-/// open it.
-fn belongs_to_the_file(name: &[u8]) -> bool {
-    name.starts_with(b"user.") || name == b"system.posix_acl_access"
 }
 
 // The fields are narrower than 64 bits on some architectures.

@@ -86,6 +86,11 @@ mod publish;
 mod sync_many;
 mod target;
 mod write;
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+mod xattr;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+#[path = "no_xattr.rs"]
+mod xattr;
 
 pub use batch::{BatchProgress, BatchReport, PublishBatch};
 pub use durability::Durability;
