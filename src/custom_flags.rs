@@ -82,10 +82,68 @@ fn invalid(text: &'static str) -> io::Error {
 
 /// std has a setter for the custom flags and no getter, but shows them in the `Debug` text.
 fn read(options: &OpenOptions) -> Option<i32> {
-    parse(options).or_else(|| {
+    in_pieces(options).or_else(|| {
+        let text = format!("{options:?}");
         let text_with = |flags| format!("{:?}", options.clone().custom_flags(flags));
-        has_none(&format!("{options:?}"), text_with).then_some(0)
+        in_text(&text).or_else(|| has_none(&text, text_with).then_some(0))
     })
+}
+
+/// The number behind `custom_flags: `, in one pass and without allocation.
+fn in_pieces<D: fmt::Debug>(options: &D) -> Option<i32> {
+    let mut reader = Reader::Before;
+    // An error ends the pass: there is nothing more to be read.
+    let _ = write!(reader, "{options:?}");
+    match reader {
+        Reader::Read(flags) => flags.try_into().ok(),
+        _ => None,
+    }
+}
+
+/// How far the text is read.
+///
+/// std derives `Debug`, which writes every name, colon, sign and number as a piece of its own. In
+/// other pieces the text is not understood here.
+#[derive(Clone, Copy)]
+enum Reader {
+    Before,
+    Name,
+    Colon,
+    Minus,
+    Number(i64),
+    Read(i64),
+}
+
+impl Write for Reader {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let number = || piece.parse::<u32>().map(i64::from).map_err(|_| fmt::Error);
+        *self = match *self {
+            Self::Before if piece == "custom_flags" => Self::Name,
+            Self::Before => Self::Before,
+            Self::Name if piece == ": " => Self::Colon,
+            Self::Colon if piece == "-" => Self::Minus,
+            Self::Colon => Self::Number(number()?),
+            Self::Minus => Self::Number(-number()?),
+            // More of what may have been a part of the number only.
+            Self::Number(_) if piece.starts_with(|c: char| c.is_ascii_alphanumeric()) => {
+                return Err(fmt::Error)
+            }
+            Self::Number(flags) => {
+                *self = Self::Read(flags);
+                return Err(fmt::Error);
+            }
+            Self::Name | Self::Read(_) => return Err(fmt::Error),
+        };
+        Ok(())
+    }
+}
+
+/// The same, however the text was written.
+fn in_text(text: &str) -> Option<i32> {
+    const KEY: &str = "custom_flags: ";
+    let value = &text[text.find(KEY)? + KEY.len()..];
+    let end = value.find(|c: char| c != '-' && !c.is_ascii_alphanumeric())?;
+    value[..end].parse().ok()
 }
 
 /// Whether a text that is not understood is that of no flags at all, which it nearly always is:
@@ -95,48 +153,6 @@ fn has_none(text: &str, text_with: impl Fn(i32) -> String) -> bool {
     let mut flags = (0..32).map(|bit| 1 << bit);
     // The access mode is not among the custom flags, std says.
     text == none && flags.all(|flag| flag & libc::O_ACCMODE != 0 || text_with(flag) != none)
-}
-
-/// The number behind `custom_flags: `, in one pass and without allocation.
-fn parse<D: fmt::Debug>(options: &D) -> Option<i32> {
-    const KEY: &str = "custom_flags: ";
-    let mut text = StackText::default();
-    write!(text, "{options:?}").ok()?;
-    let text = text.as_str()?;
-    let value = &text[text.find(KEY)? + KEY.len()..];
-    let end = value.find(|c: char| c != '-' && !c.is_ascii_alphanumeric())?;
-    value[..end].parse().ok()
-}
-
-/// A text of bounded length; std's is about 150 bytes long.
-struct StackText {
-    bytes: [u8; 256],
-    len: usize,
-}
-
-impl Default for StackText {
-    fn default() -> Self {
-        Self {
-            bytes: [0; 256],
-            len: 0,
-        }
-    }
-}
-
-impl StackText {
-    fn as_str(&self) -> Option<&str> {
-        std::str::from_utf8(&self.bytes[..self.len]).ok()
-    }
-}
-
-impl Write for StackText {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        let end = self.len + piece.len();
-        let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(piece.as_bytes());
-        self.len = end;
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -152,7 +168,8 @@ mod tests {
     #[test]
     fn the_text_of_this_std_is_understood() {
         for flags in [0, 1, libc::O_DIRECT | libc::O_SYNC, i32::MAX, i32::MIN, -1] {
-            assert_eq!(parse(&with(flags)), Some(flags));
+            assert_eq!(in_pieces(&with(flags)), Some(flags));
+            assert_eq!(in_text(&format!("{:?}", with(flags))), Some(flags));
         }
     }
 
@@ -166,9 +183,34 @@ mod tests {
             "OpenOptions { custom_flags: ",
             "OpenOptions { custom_flags: 99999999999 }",
         ] {
-            assert_eq!(parse(&format_args!("{text}")), None, "{text}");
+            assert_eq!(in_text(text), None, "{text}");
         }
-        assert_eq!(parse(&format_args!("{}", " ".repeat(300))), None);
+    }
+
+    #[test]
+    fn other_pieces_are_not_guessed_at() {
+        for pieces in [
+            &["custom_flags", ": ", "7"][..],
+            &["custom_flags", ": ", "7", "7", ","],
+            &["custom_flags", ": ", "0x", "7", ","],
+            &["custom_flags", ": ", "-", "-", "7", ","],
+            &["custom_flags", ": ", "99999999999", ","],
+            &["custom_flags", "7", ","],
+            &["custom_flags: ", "7", ","],
+        ] {
+            assert_eq!(in_pieces(&Pieces(pieces)), None, "{pieces:?}");
+        }
+        let understood = Pieces(&["custom_flags", ": ", "-", "7", ","]);
+        assert_eq!(in_pieces(&understood), Some(-7));
+    }
+
+    /// Writes itself in these pieces.
+    struct Pieces<'a>(&'a [&'a str]);
+
+    impl fmt::Debug for Pieces<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.iter().try_for_each(|piece| f.write_str(piece))
+        }
     }
 
     #[test]

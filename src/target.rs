@@ -1,8 +1,8 @@
 //! The name that a file is to get.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
@@ -73,7 +73,10 @@ impl<'a> Target<'a> {
     /// Another name in the same directory, relative to what `name` is.
     pub(crate) fn sibling(&self, name: &Utf8Path) -> PathBuf {
         let (parent, _) = split(self.name.to_bytes());
-        Path::new(OsStr::from_bytes(parent)).join(name)
+        let mut path = Vec::with_capacity(parent.len() + name.as_str().len());
+        path.extend_from_slice(parent);
+        path.extend_from_slice(name.as_str().as_bytes());
+        OsString::from_vec(path).into()
     }
 
     /// The same with no directory held: relative to the current one.

@@ -11,7 +11,9 @@ use std::os::unix::fs::{symlink, MetadataExt};
 use common::kernel::{self, Rule};
 use common::{contents, deny, in_thread, on, on_both_routes, Bed, Route};
 use landlock::{AccessFs, BitFlags};
-use linkable::{OpenOptionsAnonymousExt, PublishError, PublishErrorKind};
+use linkable::{
+    Durability, OpenOptionsAnonymousExt, PublishError, PublishErrorKind, PublishOptions,
+};
 use rustix::process::{set_dumpable_behavior, DumpableBehavior};
 use rustix::thread::{no_new_privs, set_no_new_privs};
 
@@ -382,7 +384,12 @@ fn landlock_without_remove_file_lets_an_unnamed_file_be_published() {
         let file = bed.file("new");
         in_thread(move || {
             kernel::landlock_without(AccessFs::RemoveFile.into());
-            file.publish(path).unwrap();
+            // Before a sync some file systems need a temporary name, and so a rename.
+            let mut options = PublishOptions::new();
+            options
+                .durability(Durability::None)
+                .publish(file, path)
+                .unwrap();
         });
         assert_eq!(bed.read("dir/new"), "new");
     });

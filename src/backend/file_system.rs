@@ -14,8 +14,9 @@ const BTRFS: u32 = 0x9123_683E;
 const EXT: u32 = 0xEF53;
 const OVERLAYFS: u32 = 0x794C_7630;
 
-/// The block device of the last ext4 that was found to have a journal; 0 is none at all.
-static JOURNALED: AtomicUsize = AtomicUsize::new(0);
+/// What was found of the ext4 that was asked about last: twice its device, and 1 more if it has no
+/// journal. 0 is nothing.
+static LAST_FOUND: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether a power cut may leave less than was synced, if the file was synced without a name.
 ///
@@ -39,15 +40,15 @@ fn kind(file: &File) -> Option<u32> {
 }
 
 fn has_no_journal(device: u64) -> bool {
-    let key = usize::try_from(device).unwrap_or(0);
-    if key != 0 && key == JOURNALED.load(Ordering::Relaxed) {
-        return false;
+    // The kernel's device numbers have 32 bits.
+    let twice = usize::try_from(device << 1).unwrap_or(0);
+    let last = LAST_FOUND.load(Ordering::Relaxed);
+    if twice != 0 && last & !1 == twice {
+        return last & 1 == 1;
     }
-    let known = is_known_without_journal(device);
-    if !known {
-        JOURNALED.store(key, Ordering::Relaxed);
-    }
-    known
+    let without = is_known_without_journal(device);
+    LAST_FOUND.store(twice | usize::from(without), Ordering::Relaxed);
+    without
 }
 
 /// Without sysfs nothing is known; nor where the kernel is too old for `journal_task`.

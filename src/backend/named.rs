@@ -1,5 +1,6 @@
 //! The file that has a hidden temporary name, `.linkable-<random>.tmp`, until it is published.
 
+use std::cell::Cell;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{File, OpenOptions};
 use std::hash::{Hash, Hasher};
@@ -7,7 +8,6 @@ use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -228,18 +228,30 @@ pub(super) fn with_free_name<T>(
     Err(Errno::EXIST.into())
 }
 
+thread_local!(static NAMES_DRAWN: Cell<u64> = const { Cell::new(0) });
+
 /// Hidden, recognisable, and short whatever the target is called.
 ///
 /// Different from others, which is all that is needed: nobody can make use of a guessed name, as the
-/// file is made with `O_EXCL`.
+/// file is made with `O_EXCL`. That takes the time, the thread and a number, and no system call.
 fn random_name() -> Utf8PathBuf {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut hasher = DefaultHasher::new();
     SystemTime::now().hash(&mut hasher);
-    COUNTER.fetch_add(1, Ordering::Relaxed).hash(&mut hasher);
-    std::ptr::addr_of!(hasher).hash(&mut hasher);
+    NAMES_DRAWN.with(|drawn| {
+        drawn.set(drawn.get().wrapping_add(1));
+        (drawn.get(), drawn as *const Cell<u64>).hash(&mut hasher);
+    });
     let random = hasher.finish();
-    format!(".linkable-{random:016x}.tmp").into()
+    // By hand: format! takes a third of the time of a replace in a tmpfs, besides the kernel's.
+    let mut name = String::with_capacity(".linkable-0123456789abcdef.tmp".len());
+    name.push_str(".linkable-");
+    for byte in random.to_be_bytes() {
+        for digit in [byte >> 4, byte & 0xF] {
+            name.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
+    }
+    name.push_str(".tmp");
+    name.into()
 }
 
 /// For looking names up, which on Linux needs search permission only, as creating a file does.

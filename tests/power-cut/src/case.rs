@@ -48,6 +48,9 @@ impl Case {
                 for level in [None, Contents, Full] {
                     add(named, Order::Library(level), plan);
                 }
+                for level in [Contents, Full] {
+                    add(named, Order::Batch(level), plan);
+                }
             }
         }
         for order in Order::BY_HAND {
@@ -118,7 +121,7 @@ impl Case {
 
     /// Whether the library gives a file without a name a temporary one before it syncs it.
     fn gets_temporary_names(&self, recording: &Recording) -> bool {
-        matches!(self.order, Order::Library(_)) && self.forgets_unnamed(recording)
+        matches!(self.order, Order::Library(_) | Order::Batch(_)) && self.forgets_unnamed(recording)
     }
 
     /// Whether an fsync(2) of a file without a name is worth nothing.

@@ -13,6 +13,9 @@ use crate::judge::{judge, Known, Verdict};
 use crate::recording::{Recording, BLOCK};
 use crate::volume::{Kind, Mounted};
 
+/// The bytes that a disk writes all or none of.
+const SECTOR: usize = 512;
+
 /// A write that the disk may or may not have made.
 type Pending<'a> = (usize, &'a [u8]);
 
@@ -62,7 +65,7 @@ impl Replay<'_> {
             }
             total += self.cut(&platter, pending.iter().copied(), &known);
             for _ in 0..self.subsets.min(pending.len()) {
-                let subset = some_of(&pending, self.kind.sector, &mut random);
+                let subset = some_of(&pending, self.kind.superblocks, &mut random);
                 total += self.cut(&platter, subset.into_iter(), &known);
             }
         }
@@ -115,16 +118,23 @@ impl Replay<'_> {
 }
 
 /// Any of the pending writes, in any number; one of them torn at a sector.
-fn some_of<'a>(pending: &[Pending<'a>], sector: usize, random: &mut Rng) -> Vec<Pending<'a>> {
+fn some_of<'a>(
+    pending: &[Pending<'a>],
+    superblocks: &[usize],
+    random: &mut Rng,
+) -> Vec<Pending<'a>> {
     let mut chosen: Vec<_> = pending.iter().copied().filter(|_| random.bool()).collect();
     if !chosen.is_empty() {
         let torn = random.usize(..chosen.len());
         let (offset, data) = chosen[torn];
-        let sectors = data.len().div_ceil(sector);
-        chosen[torn] = (
-            offset,
-            &data[..(random.usize(..=sectors) * sector).min(data.len())],
-        );
+        let sectors = random.usize(..=data.len().div_ceil(SECTOR));
+        let range = offset..offset + data.len();
+        if !superblocks
+            .iter()
+            .any(|superblock| range.contains(superblock))
+        {
+            chosen[torn] = (offset, &data[..(sectors * SECTOR).min(data.len())]);
+        }
     }
     chosen
 }

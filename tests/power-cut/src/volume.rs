@@ -20,8 +20,8 @@ pub(crate) struct Kind {
     pub(crate) size: usize,
     make: &'static [&'static str],
     options: &'static str,
-    /// The bytes that the disk writes all or none of.
-    pub(crate) sector: usize,
+    /// Where its superblocks are: a torn one it cannot mount, which is nobody else's fault.
+    pub(crate) superblocks: &'static [usize],
     pub(crate) promised: Promised,
 }
 
@@ -49,7 +49,7 @@ pub(crate) const KINDS: [Kind; 6] = [
             "lazy_itable_init=0,lazy_journal_init=0",
         ],
         options: "",
-        sector: 512,
+        superblocks: &[1024],
         promised: Promised::Everything,
     },
     Kind {
@@ -64,7 +64,7 @@ pub(crate) const KINDS: [Kind; 6] = [
             "lazy_itable_init=0,lazy_journal_init=0",
         ],
         options: "data=writeback",
-        sector: 512,
+        superblocks: &[1024],
         // Blocks of a replaced file are used again before the rename is on the disk.
         promised: Promised::Nothing,
     },
@@ -74,7 +74,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         size: 300 * MIB,
         make: &["mkfs.xfs", "-q", "-f"],
         options: "",
-        sector: 512,
+        superblocks: &[],
         promised: Promised::Everything,
     },
     Kind {
@@ -83,8 +83,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         size: 112 * MIB,
         make: &["mkfs.btrfs", "-q", "-f"],
         options: "",
-        // A superblock that is torn, btrfs cannot mount: it needs a disk of 4 KiB sectors, or luck.
-        sector: 4096,
+        superblocks: &[64 << 10, 64 << 20],
         promised: Promised::Everything,
     },
     Kind {
@@ -93,7 +92,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         size: 16 * MIB,
         make: &["mkfs.ext4", "-q", "-F", "-O", "^has_journal"],
         options: "",
-        sector: 512,
+        superblocks: &[1024],
         // What is written for two files at once is on the disk in any order.
         promised: Promised::FullInOrder,
     },
@@ -103,7 +102,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         size: 16 * MIB,
         make: &["mkfs.ext2", "-q", "-F"],
         options: "",
-        sector: 512,
+        superblocks: &[1024],
         promised: Promised::FullInOrder,
     },
 ];

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use linkable::{Durability, OpenOptionsAnonymousExt, PublishOptions};
+use linkable::{Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Log;
@@ -50,6 +50,8 @@ pub(crate) enum Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Library(Durability),
+    /// The library's, many files at once.
+    Batch(Durability),
     /// By hand, named as in "T w f L D": open, write, sync, link, sync of the directory.
     ///
     /// Right, save for btrfs before 6.16 and where there is no journal.
@@ -77,7 +79,7 @@ impl Order {
     /// What the order claims to be.
     pub(crate) fn level(self) -> Durability {
         match self {
-            Self::Library(level) => level,
+            Self::Library(level) | Self::Batch(level) => level,
             Self::SyncOnce
             | Self::NoFileSync
             | Self::NoDirectorySync
@@ -89,12 +91,22 @@ impl Order {
 
     /// Whether the library promises it, on file systems with a journal.
     pub(crate) fn is_promised(self) -> bool {
-        matches!(self, Self::Library(Durability::Contents | Durability::Full))
+        let by_library = matches!(self, Self::Library(_) | Self::Batch(_));
+        by_library && self.level() != Durability::None
+    }
+
+    /// How many files are saved at once.
+    fn at_once(self) -> usize {
+        match self {
+            Self::Batch(_) => 12,
+            _ => 1,
+        }
     }
 
     pub(crate) fn name(self) -> String {
         match self {
             Self::Library(level) => format!("{level:?}"),
+            Self::Batch(level) => format!("{level:?} batch"),
             Self::SyncOnce => "T w f L D".to_owned(),
             Self::NoFileSync => "T w L D".to_owned(),
             Self::NoDirectorySync => "T w f L".to_owned(),
@@ -165,12 +177,16 @@ impl Plan {
             for thread in 0..self.threads {
                 scope.spawn(move || {
                     start();
-                    for save in self.of_thread(thread) {
-                        log.note(Note::Begun(save.clone()));
-                        do_save(root, &save, order).unwrap_or_else(|e| panic!("{save:?}: {e}"));
-                        log.note(Note::Returned(save.clone()));
+                    for saves in self.of_thread(thread).chunks(order.at_once()) {
+                        for save in saves {
+                            log.note(Note::Begun(save.clone()));
+                        }
+                        do_saves(root, saves, order).unwrap_or_else(|e| panic!("{saves:?}: {e}"));
+                        for save in saves {
+                            log.note(Note::Returned(save.clone()));
+                        }
                         // What others do meanwhile commits what is not yet durable.
-                        if save.version % 4 == 3 {
+                        if saves[0].version % 4 == 3 {
                             sync_directory(root).expect("a bystander's sync");
                         }
                     }
@@ -190,23 +206,34 @@ fn save_of_size(path: String, size: usize) -> Save {
     }
 }
 
-fn do_save(root: &Path, save: &Save, order: Order) -> io::Result<()> {
-    let path = root.join(&save.path);
-    let directory = path.parent().unwrap_or(root);
-    if !directory.exists() {
-        fs::create_dir(directory)?;
-    }
-    match order {
-        Order::Library(level) => {
-            let mut file = OpenOptions::new().mode(MODE).anonymous_in(directory)?;
-            file.write_all(&save.contents())?;
-            let mut how = PublishOptions::new();
-            how.replace(save.replace).durability(level);
-            how.publish(file, path)?;
+fn do_saves(root: &Path, saves: &[Save], order: Order) -> io::Result<()> {
+    let mut how = PublishOptions::new();
+    how.durability(order.level());
+    let mut batch = PublishBatch::with_options(&how);
+    for save in saves {
+        let path = root.join(&save.path);
+        let directory = path.parent().unwrap_or(root);
+        if !directory.exists() {
+            fs::create_dir(directory)?;
         }
-        by_hand => do_by_hand(save, &path, directory, by_hand)?,
+        match order {
+            Order::Library(_) => {
+                let file = write(save, directory)?;
+                how.replace(save.replace).publish(file, path)?;
+            }
+            Order::Batch(_) if save.replace => drop(batch.replace(write(save, directory)?, path)),
+            Order::Batch(_) => drop(batch.publish(write(save, directory)?, path)),
+            by_hand => do_by_hand(save, &path, directory, by_hand)?,
+        }
     }
+    batch.commit().into_result()?;
     Ok(())
+}
+
+fn write(save: &Save, directory: &Path) -> io::Result<LinkableFile> {
+    let mut file = OpenOptions::new().mode(MODE).anonymous_in(directory)?;
+    file.write_all(&save.contents())?;
+    Ok(file)
 }
 
 fn do_by_hand(save: &Save, path: &Path, directory: &Path, order: Order) -> io::Result<()> {
