@@ -26,6 +26,8 @@
 //! - [`LinkableFile::publish`] and [`LinkableFile::replace`]: give it its name, if that is free or in
 //!   any case.
 //! - [`PublishOptions`] and [`Durability`]: what it is to survive, a killed process or a power cut.
+//! - [`PublishOptions::allow_copy`]: across mounts, and where a sandbox forbids links.
+//! - [`PublishBatch`]: thousands of files with a few flushes.
 //! - [`PublishError`]: gives the file back, and [`PublishErrorKind`] says why.
 //! - [`OpenOptionsAnonymousExt::scratch_in`]: a file that never gets a name.
 //!
@@ -50,8 +52,33 @@
 //! The named file is published in one step, too, but it is not invisible: whoever its mode and
 //! directory admit can open or remove it, and if the process is killed, the temporary name stays.
 //! An anonymous file can leave such a name only if it is stopped between linkat(2) and rename(2) of
-//! a [`replace`](LinkableFile::replace). These names can be removed when no program that makes them
-//! is running.
+//! a [`replace`](LinkableFile::replace), or where a file needs a name before it is synced, see
+//! [`Durability`]. These names can be removed when no program that makes them is running.
+//!
+//! # What differs
+//!
+//! The repository runs all tests on these file systems (`tests/file-systems`), kernels
+//! (`tests/kernels`) and containers (`tests/containers`), as root and as an ordinary user.
+//!
+//! | file system | what differs |
+//! |---|---|
+//! | ext2, ext3, ext4, xfs, btrfs, tmpfs, overlayfs on them | nothing |
+//! | ramfs | `O_DIRECT`: `EINVAL`; access control lists: `EOPNOTSUPP` |
+//! | all FUSE below | `O_TMPFILE`: `EOPNOTSUPP`, so the named file |
+//! | bindfs, mergerfs, unionfs-fuse, ntfs-3g, fuse2fs | `RENAME_NOREPLACE`: `EINVAL`, so linkat(2) and unlinkat(2) |
+//! | exfat-fuse, fusefat | hard links: `EPERM`, too, so [`publish`](LinkableFile::publish) is [`Unsupported`](PublishErrorKind::Unsupported); `replace` works |
+//! | bindfs, unionfs-fuse, ntfs-3g, fuse2fs, gocryptfs, mergerfs | moments without the name (`ENOENT`, `ESTALE`) while a file that is open is replaced |
+//! | mqueue | nothing can be published: `EPERM` |
+//! | another mount, btrfs subvolume, xfs project | [`CrossesDevices`](PublishErrorKind::CrossesDevices) |
+//! | btrfs at its quota | `EDQUOT` even for a name; the file comes back |
+//!
+//! | before Linux | what differs |
+//! |---|---|
+//! | 5.8 | a batch syncs file by file |
+//! | 6.10 | ordinary users need procfs, else [`ProcUnavailable`](PublishErrorKind::ProcUnavailable); overlayfs has no `O_TMPFILE` |
+//! | 6.16 | btrfs and overlayfs: a temporary name before the sync, see [`Durability`] |
+//!
+//! macOS, FreeBSD and Android, where every file has a temporary name, are type-checked and not run.
 //!
 //! # What is not promised
 //!
