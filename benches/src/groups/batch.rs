@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Instant;
 
+use linkable::BatchSync;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 use super::Effort;
@@ -41,6 +42,19 @@ fn by_hand() -> Saver {
     }
 }
 
+fn batch_with(sync: BatchSync) -> Saver {
+    let name = match sync {
+        BatchSync::EachFile => "**linkable**, `PublishBatch`, `EachFile`",
+        BatchSync::FileSystem => "**linkable**, `PublishBatch`, `FileSystem`",
+        _ => "**linkable**, `PublishBatch`",
+    };
+    let save = move |batch: &Batch| ours::save_all(&batch.places, &batch.targets, &CONTENTS, sync);
+    Saver {
+        name,
+        save: Box::new(save),
+    }
+}
+
 fn one_by_one(method: Method) -> Saver {
     Saver {
         name: method.name,
@@ -55,12 +69,20 @@ fn one_by_one(method: Method) -> Saver {
 pub(super) fn batch(volume: &Volume, effort: Effort, report: &mut Report) -> io::Result<()> {
     let one_directory = [
         by_hand(),
+        batch_with(BatchSync::Automatic),
+        batch_with(BatchSync::EachFile),
         one_by_one(ours::PUBLISH_DURABLE),
         one_by_one(peers::ATOMIC_WRITE_FILE),
         one_by_one(peers::CAP_STD_EXT),
     ];
     compare(volume, effort, report, (1_000, 1), &one_directory)?;
-    compare(volume, effort, report, (10_000, 100), &[by_hand()])?;
+    // From how many files on one flush for all is worth it.
+    for files in [2, 4, 8, 16] {
+        let ways = [BatchSync::EachFile, BatchSync::FileSystem].map(batch_with);
+        compare(volume, effort, report, (files, 1), &ways)?;
+    }
+    let all_at_once = [by_hand(), batch_with(BatchSync::Automatic)];
+    compare(volume, effort, report, (10_000, 100), &all_at_once)?;
 
     let usual = getrlimit(Resource::Nofile);
     let few = Rlimit {
@@ -68,7 +90,7 @@ pub(super) fn batch(volume: &Volume, effort: Effort, report: &mut Report) -> io:
         ..usual
     };
     setrlimit(Resource::Nofile, few)?;
-    let result = compare(volume, effort, report, (100_000, 100), &[by_hand()]);
+    let result = compare(volume, effort, report, (100_000, 100), &all_at_once);
     setrlimit(Resource::Nofile, usual)?;
     result
 }

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
-use linkable::{Durability, OpenOptionsAnonymousExt, PublishOptions};
+use linkable::{BatchSync, Durability, OpenOptionsAnonymousExt, PublishBatch, PublishOptions};
 
 use super::{Litter, Method, Role, Syncs, Taken};
 use crate::place::{Place, Target};
@@ -67,6 +67,29 @@ pub const REPLACE_NAMED: Method = Method {
     litter: Litter::Always,
     ..REPLACE
 };
+
+/// All files in one [`PublishBatch`] at the level `Full`; `targets` have the place that they are in.
+///
+/// # Errors
+///
+/// Those of the system calls.
+pub fn save_all(
+    places: &[Place],
+    targets: &[(usize, Target)],
+    contents: &[u8],
+    sync: BatchSync,
+) -> io::Result<()> {
+    let mut options = PublishOptions::new();
+    let mut batch = PublishBatch::with_options(options.durability(Durability::Full));
+    batch.sync(sync);
+    for (at, target) in targets {
+        let mut file = OpenOptions::new().anonymous_in(places[*at].path())?;
+        file.write_all(contents)?;
+        batch.publish(file, &target.path);
+    }
+    batch.commit().into_result()?;
+    Ok(())
+}
 
 fn save(
     place: &Place,
