@@ -7,7 +7,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{symlink, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use common::kernel::{self, Rule};
+use common::kernel::{self, Mounted, Rule};
 use common::{contents, deny, in_thread, on, on_both_routes, Bed, Route};
 use linkable::{
     Durability, LinkableFile, OpenOptionsAnonymousExt, PublishError, PublishErrorKind,
@@ -37,12 +37,9 @@ fn given_back(outcome: Result<File, PublishError>, errno: i32) -> LinkableFile {
 }
 
 /// Another file system at `other` in the bed, for this thread.
-fn mount_other(bed: &Bed, options: &str) -> std::path::PathBuf {
+fn mount_other(bed: &Bed, options: &str) -> Mounted {
     kernel::own_mounts();
-    let other = bed.path("other");
-    fs::create_dir(&other).unwrap();
-    kernel::mount_new("tmpfs", &other, options);
-    other
+    Mounted::new("tmpfs", bed.path("other"), options)
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -72,7 +69,6 @@ on_both_routes! {
             assert_eq!(names(&other), ["file"]);
             fs::remove_file(other.join("file")).unwrap();
         }
-        kernel::unmount_at(&other);
     }
 
     #[ignore = "needs root, to mount"]
@@ -80,7 +76,6 @@ on_both_routes! {
         let other = mount_other(bed, "");
         let file = given_back(bed.file("kept").publish(other.join("file")), libc::EXDEV);
         assert_eq!(names(&other), [""; 0]);
-        kernel::unmount_at(&other);
         assert_eq!(contents(&file), "kept");
     }
 
@@ -93,7 +88,6 @@ on_both_routes! {
         let file = given_back(outcome, libc::ENOSPC);
         assert_eq!(names(&other), ["file"]);
         assert_eq!(fs::read_to_string(other.join("file")).unwrap(), "old");
-        kernel::unmount_at(&other);
         file.publish(bed.path("here")).unwrap();
         assert_eq!(bed.read("here"), text);
     }
@@ -113,7 +107,6 @@ on_both_routes! {
         assert_eq!(found.mode() & 0o7777, 0o6711);
         let mut value = [0; 8];
         assert_eq!(fgetxattr(&copy, "user.origin", &mut value).unwrap(), 4);
-        kernel::unmount_at(&other);
     }
 
     #[ignore = "needs root, to mount"]
@@ -130,7 +123,6 @@ on_both_routes! {
         let found = other.join("file").metadata().unwrap();
         assert_ne!(found.uid(), 0);
         assert_eq!(found.mode() & 0o7777, 0o755);
-        kernel::unmount_at(&other);
     }
 
     #[ignore = "needs root, to mount"]
@@ -148,7 +140,6 @@ on_both_routes! {
         assert_eq!(copy.stream_position().unwrap(), 4);
         copy.write_all(b" three").unwrap();
         assert_eq!(contents(copy), "one two three");
-        kernel::unmount_at(&other);
     }
 
     #[ignore = "needs root, to mount"]
@@ -159,7 +150,6 @@ on_both_routes! {
         let mut copy = copying().publish(file, other.join("file")).unwrap();
         copy.write_all(b", still").unwrap();
         assert_eq!(fs::read_to_string(other.join("file")).unwrap(), "write-only, still");
-        kernel::unmount_at(&other);
     }
 
     #[ignore = "needs root, to mount"]
@@ -177,7 +167,6 @@ on_both_routes! {
         let bytes = fs::read(other.join("file")).unwrap();
         let middle = usize::try_from(SIZE / 2).unwrap();
         assert_eq!((&bytes[..5], &bytes[middle..middle + 7]), (&b"head\0"[..], &b"middle\0"[..]));
-        kernel::unmount_at(&other);
     }
 
     #[ignore = "needs root, to mount"]
@@ -187,7 +176,6 @@ on_both_routes! {
         copying().replace(true).publish(bed.file("new"), other.join("link")).unwrap();
         assert!(other.join("link").symlink_metadata().unwrap().is_file());
         assert_eq!(names(&other), ["link"]);
-        kernel::unmount_at(&other);
     }
 }
 

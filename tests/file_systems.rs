@@ -5,10 +5,10 @@ mod common;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use common::kernel;
+use common::kernel::{self, Mounted};
 use common::{contents, in_thread, on_both_routes, refused, Bed};
 use linkable::{
     Durability, LinkableFile, OpenOptionsAnonymousExt,
@@ -38,23 +38,6 @@ fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(name).collect();
     names.sort();
     names
-}
-
-/// What is mounted on a directory, until this is dropped.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    fn new(kind: &str, at: PathBuf, options: &str) -> Self {
-        fs::create_dir_all(&at).unwrap();
-        kernel::mount_new(kind, &at, options);
-        Self(at)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        kernel::unmount_at(&self.0);
-    }
 }
 
 /// Runs `promise` in a new file system, made with `mkfs` options.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ffi::c_long;
 use std::fs;
+use std::ops::Deref;
 use std::panic::resume_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
@@ -216,6 +217,32 @@ pub fn without_procfs() {
 
 pub fn unmount_at(at: &Path) {
     unmount(at, UnmountFlags::DETACH).unwrap();
+}
+
+/// What is mounted on a directory, until this is dropped: when a test fails, too.
+pub struct Mounted(pub PathBuf);
+
+impl Mounted {
+    /// As [`mount_new`], on a new directory.
+    pub fn new(kind: &str, at: PathBuf, options: &str) -> Self {
+        fs::create_dir_all(&at).unwrap();
+        mount_new(kind, &at, options);
+        Self(at)
+    }
+}
+
+impl Deref for Mounted {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        unmount_at(&self.0);
+    }
 }
 
 const NOBODY: u32 = 65534;
