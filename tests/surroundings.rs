@@ -382,14 +382,12 @@ fn landlock_without_remove_file_lets_an_unnamed_file_be_published() {
         fs::create_dir(bed.path("dir")).unwrap();
         let path = bed.path("dir/new");
         let file = bed.file("new");
+        // Before a sync some file systems need a temporary name.
+        let mut options = PublishOptions::new();
+        options.durability(Durability::None);
         in_thread(move || {
             kernel::landlock_without(AccessFs::RemoveFile.into());
-            // Before a sync some file systems need a temporary name, and so a rename.
-            let mut options = PublishOptions::new();
-            options
-                .durability(Durability::None)
-                .publish(file, path)
-                .unwrap();
+            options.publish(file, path).unwrap();
         });
         assert_eq!(bed.read("dir/new"), "new");
     });
