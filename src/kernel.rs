@@ -34,6 +34,12 @@ impl KernelBefore {
         self.answer.load(Ordering::Relaxed) == 2
     }
 
+    /// Whether [`Self::get`] has said no.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn is_known_not_to_be(&self) -> bool {
+        self.answer.load(Ordering::Relaxed) == 1
+    }
+
     pub(crate) fn get(&self) -> bool {
         let mut answer = self.answer.load(Ordering::Relaxed);
         if answer == 0 {

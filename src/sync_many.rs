@@ -26,7 +26,8 @@ pub enum BatchSync {
     EachFile,
     /// One syncfs(2) for each file system of a chunk: one flush for all files. It writes everything
     /// that is dirty there, other programs' data too, and waits for it: where others write much, it may
-    /// take long, and slow them down. Before Linux 5.8 it is `EachFile`, as errors would be lost.
+    /// take long, and slow them down. It is `EachFile` where errors could be lost: before Linux 5.8, and
+    /// where a file system does not know when a file was made (statx(2)), as tmpfs of old kernels.
     FileSystem,
 }
 

@@ -14,8 +14,8 @@ const BTRFS: u32 = 0x9123_683E;
 const EXT: u32 = 0xEF53;
 const OVERLAYFS: u32 = 0x794C_7630;
 
-/// What was found of the ext4 that was asked about last: twice its device, and 1 more if it has no
-/// journal. 0 is nothing.
+/// What was found of the block device that was asked about last: twice its number, and 1 more if
+/// files without a name are forgotten there. 0 is nothing.
 static LAST_FOUND: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether a power cut may leave less than was synced, if the file was synced without a name.
@@ -26,11 +26,23 @@ static LAST_FOUND: AtomicUsize = AtomicUsize::new(0);
 /// - Without a journal (ext2, ext4 made so) the directory can be on the disk before the inode, whose
 ///   link count there still is 0 (found on 6.18).
 pub(super) fn forgets_unnamed(file: &File) -> bool {
-    match kind(file) {
-        Some(BTRFS | OVERLAYFS) => kernel::BEFORE_6_16.get(),
-        Some(EXT) => FileId::of(file).map_or(false, |id| has_no_journal(id.device())),
-        _ => false,
+    // fstat(2), not fstatfs(2), which on xfs waits for inodes that are being removed (6.18).
+    let device = FileId::of(file).map_or(0, FileId::device);
+    // btrfs and overlayfs have no block device of their own, and a number that others get later.
+    if major(device) == 0 {
+        return !kernel::BEFORE_6_16.is_known_not_to_be()
+            && matches!(kind(file), Some(BTRFS | OVERLAYFS))
+            && kernel::BEFORE_6_16.get();
     }
+    // The kernel's device numbers have 32 bits.
+    let twice = usize::try_from(device << 1).unwrap_or(0);
+    let last = LAST_FOUND.load(Ordering::Relaxed);
+    if twice != 0 && last & !1 == twice {
+        return last & 1 == 1;
+    }
+    let forgets = kind(file) == Some(EXT) && has_no_journal(device);
+    LAST_FOUND.store(twice | usize::from(forgets), Ordering::Relaxed);
+    forgets
 }
 
 // The type of the field is another one on every architecture, and the number has 32 bits.
@@ -39,20 +51,9 @@ fn kind(file: &File) -> Option<u32> {
     fstatfs(file).ok().map(|stat| stat.f_type as u32)
 }
 
+/// Whether an ext2, ext3 or ext4 is known to be without one: without sysfs it is not, nor where the
+/// kernel is too old for `journal_task` (found on 5.10).
 fn has_no_journal(device: u64) -> bool {
-    // The kernel's device numbers have 32 bits.
-    let twice = usize::try_from(device << 1).unwrap_or(0);
-    let last = LAST_FOUND.load(Ordering::Relaxed);
-    if twice != 0 && last & !1 == twice {
-        return last & 1 == 1;
-    }
-    let without = is_known_without_journal(device);
-    LAST_FOUND.store(twice | usize::from(without), Ordering::Relaxed);
-    without
-}
-
-/// Without sysfs nothing is known; nor where the kernel is too old for `journal_task`.
-fn is_known_without_journal(device: u64) -> bool {
     let by_number = format!("/sys/dev/block/{}:{}", major(device), minor(device));
     let path = match fs::read_link(by_number) {
         Ok(path) => path,
