@@ -105,13 +105,13 @@ fn a_durable_new_name_is_one_sync_before_and_one_after() {
     ];
     assert_eq!(names(&calls), expected);
     // What is synced is the very directory that has got the name.
-    let directory = calls[6]
+    let directory = calls[7]
         .text
         .trim_start_matches("fsync(")
         .split(')')
         .next()
         .unwrap();
-    assert!(calls[5].text.contains(&format!(", {directory}, \"new\"")));
+    assert!(calls[6].text.contains(&format!(", {directory}, \"new\"")));
 }
 
 #[test]
