@@ -208,6 +208,10 @@ impl<'a> Model<'a> {
             for entry in fs::read_dir(self.bed.path(dir)).unwrap() {
                 let entry = entry.unwrap();
                 let name = entry.file_name().into_string().unwrap();
+                // What libfuse makes of a removed file that is open.
+                if name.starts_with(".fuse_hidden") {
+                    continue;
+                }
                 if name.starts_with(".linkable-") {
                     temporary += 1;
                     continue;
