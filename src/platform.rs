@@ -3,7 +3,7 @@
 //! Linux is what the library is written for and tested on. The others are only type-checked: there
 //! every file has a temporary name.
 
-pub(crate) use self::system::{rename_noreplace, syncfs, DIRECTORY_BY_PATH, O_PATH, O_TMPFILE};
+pub(crate) use self::system::{rename_noreplace, DIRECTORY_BY_PATH, O_PATH, O_TMPFILE};
 
 use rustix::fs::AtFlags;
 
@@ -15,9 +15,17 @@ pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
 pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::empty();
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use rustix::fs::syncfs;
+
+/// There is none.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn syncfs(_: &std::fs::File) -> rustix::io::Result<()> {
+    Err(rustix::io::Errno::NOSYS)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod system {
     use std::ffi::CStr;
-    use std::fs::File;
     use std::path::Path;
 
     pub(crate) use libc::{O_PATH, O_TMPFILE};
@@ -36,16 +44,11 @@ mod system {
     ) -> rustix::io::Result<()> {
         renameat_with(from, old, to, new, RenameFlags::NOREPLACE)
     }
-
-    pub(crate) fn syncfs(file: &File) -> rustix::io::Result<()> {
-        rustix::fs::syncfs(file)
-    }
 }
 
 #[cfg(target_vendor = "apple")]
 mod system {
     use std::ffi::CStr;
-    use std::fs::File;
     use std::path::Path;
 
     use rustix::fd::BorrowedFd;
@@ -70,17 +73,11 @@ mod system {
             errno => errno,
         })
     }
-
-    /// There is none.
-    pub(crate) fn syncfs(_file: &File) -> rustix::io::Result<()> {
-        Err(Errno::NOSYS)
-    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 mod system {
     use std::ffi::CStr;
-    use std::fs::File;
     use std::path::Path;
 
     use rustix::fd::BorrowedFd;
@@ -103,11 +100,6 @@ mod system {
         _to: BorrowedFd<'_>,
         _new: &CStr,
     ) -> rustix::io::Result<()> {
-        Err(Errno::NOSYS)
-    }
-
-    /// There is none.
-    pub(crate) fn syncfs(_file: &File) -> rustix::io::Result<()> {
         Err(Errno::NOSYS)
     }
 }
