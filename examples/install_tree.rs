@@ -28,6 +28,10 @@ fn main() -> ExitCode {
 }
 
 fn install_tree(source: &Path, target: &Path) -> io::Result<()> {
+    let parent = Path::new(".").join(target.parent().unwrap_or(target));
+    if parent.canonicalize()?.starts_with(source.canonicalize()?) {
+        return Err(Error::new(ErrorKind::InvalidInput, "DST is in SRC"));
+    }
     let mut options = PublishOptions::new();
     let mut batch = PublishBatch::with_options(options.durability(Durability::Full));
     batch.stop_at_first_error(true);
@@ -42,9 +46,13 @@ fn install_tree(source: &Path, target: &Path) -> io::Result<()> {
             );
         });
     }
-    let mut dirs = vec![Path::new(".").join(target.parent().unwrap_or(target))];
+    let mut dirs = vec![parent];
     queue_tree(source, target, &mut batch, &mut dirs)?;
-    let files = batch.commit().into_result()?;
+    let files = batch.commit().into_result();
+    let files = files.map_err(|error| {
+        let cause = error.io_error();
+        Error::new(cause.kind(), format!("{error}: {cause}"))
+    })?;
     // The batch has synced the directories that hold files; the names of directories are ours.
     dirs.iter()
         .try_for_each(|dir| File::open(dir)?.sync_all())?;
@@ -55,6 +63,7 @@ fn install_tree(source: &Path, target: &Path) -> io::Result<()> {
     )
 }
 
+/// Queues all below `source`, and notes each directory of the target.
 fn queue_tree(
     source: &Path,
     target: &Path,

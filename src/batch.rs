@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{getrlimit, Resource};
 
 use crate::durability::Durability;
-use crate::error::PublishError;
+use crate::error::{PublishError, PublishErrorKind};
 use crate::linkable_file::LinkableFile;
 use crate::publish::{with_target, Failure, PublishOptions};
 use crate::sync_many::{self, BatchSync};
@@ -138,7 +138,8 @@ impl PublishBatch {
 
     /// How many descriptors the queue may hold, half of `RLIMIT_NOFILE` unless said otherwise.
     ///
-    /// An anonymous file has one, a named one two, and with [`Durability::Full`] each directory one.
+    /// An anonymous file has one, a named one two, and with [`Durability::Full`] each directory one. Where
+    /// a file needs a name before it is synced, see [`Durability`], it has two during a commit.
     /// The larger the chunk, the fewer the flushes.
     pub fn most_open(&mut self, descriptors: usize) -> &mut Self {
         self.most_open = descriptors;
@@ -157,7 +158,7 @@ impl PublishBatch {
     /// Queues `file` for the name `path`, if that is free then.
     ///
     /// See [`LinkableFile::publish`]. If there is no room for it, what has been queued before is
-    /// committed first.
+    /// committed first. A relative path is relative to the current directory at the commit.
     pub fn publish<P: AsRef<Path>>(&mut self, file: LinkableFile, path: P) -> &mut Self {
         self.queue(file, path.as_ref().to_owned(), false);
         self
@@ -191,7 +192,7 @@ impl PublishBatch {
         if self.open + needed > self.most_open || self.queue.len() >= MOST_QUEUED {
             self.commit_chunk();
         }
-        self.open += needed;
+        self.open += self.descriptors_of(&file, &path);
         let index = self.progress.queued;
         self.progress.queued += 1;
         self.queue.push(Queued {
@@ -229,7 +230,9 @@ impl PublishBatch {
             let (options, file) = (&batch.options, &mut queued.file);
             with_target(&queued.path, |target| {
                 directories.open(options, file, target)?;
-                options.prepare_for_sync(file, &directories.within(target))
+                let prepared = options.prepare_for_sync(file, &directories.within(target));
+                // What a copy helps with is found out again when it is to be named.
+                prepared.or_else(|failure| options.unless_copied(file, failure))
             })
         });
         let queue = self.sync_contents(queue);
@@ -268,18 +271,19 @@ impl PublishBatch {
         self.failures.push((index, failure.into_error(file, path)));
     }
 
-    fn sync_contents(&mut self, queue: Vec<Queued>) -> Vec<Queued> {
+    fn sync_contents(&mut self, mut queue: Vec<Queued>) -> Vec<Queued> {
         if self.options.durability == Durability::None || self.is_stopped() {
             return queue;
         }
-        let files: Vec<_> = queue.iter().map(|queued| &queued.file.file).collect();
-        let mut contents = sync_many::file_systems_of(&files, self.sync).into_iter();
+        let mut files: Vec<_> = queue.iter_mut().map(|queued| &mut queued.file).collect();
+        let mut contents = sync_many::file_systems_of(&mut files, self.sync).into_iter();
         self.each(queue, |batch, queued| {
             let contents = contents.next().unwrap_or_default();
             if !contents.synced {
                 batch.options.sync_contents(&mut queued.file)?;
             }
-            batch.progress.synced_bytes += contents.bytes;
+            let bytes = &mut batch.progress.synced_bytes;
+            *bytes = bytes.saturating_add(contents.bytes);
             batch.tell_progress();
             Ok(())
         })
@@ -422,11 +426,17 @@ impl BatchReport {
     ///
     /// # Errors
     ///
-    /// The failure of the file that was queued first among those that failed.
+    /// The failure of the file that was queued first among those that failed, not counting those that
+    /// were cancelled.
     pub fn into_result(self) -> Result<usize, PublishError> {
-        match self.failures.into_iter().next() {
-            None => Ok(self.published),
-            Some((_, error)) => Err(error),
+        let mut failures = self.failures;
+        if failures.is_empty() {
+            return Ok(self.published);
         }
+        // The ones that were cancelled came first, perhaps, and tell nothing.
+        let is_cause =
+            |(_, error): &(usize, PublishError)| error.kind() != PublishErrorKind::Cancelled;
+        let cause = failures.iter().position(is_cause).unwrap_or(0);
+        Err(failures.swap_remove(cause).1)
     }
 }

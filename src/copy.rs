@@ -70,7 +70,6 @@ fn copy_contents(original: &File, copy: &File, flags: OFlags) -> io::Result<()> 
 /// Copies what is there and leaves the holes out.
 fn copy_data(source: &File, mut copy: &File) -> io::Result<()> {
     let length = source.metadata()?.len();
-    copy.set_len(length)?;
     let mut end = 0;
     while let Some(start) = next_data(source, end, length)? {
         end = seek(source, SeekFrom::Hole(start)).unwrap_or(length);
@@ -79,6 +78,9 @@ fn copy_data(source: &File, mut copy: &File) -> io::Result<()> {
         // std calls copy_file_range(2), which shares blocks where the file system can, and has
         // other ways where it cannot.
         io::copy(&mut source.take(end - start), &mut copy)?;
+    }
+    if copy.metadata()?.len() < length {
+        copy.set_len(length)?;
     }
     Ok(())
 }
@@ -124,7 +126,8 @@ fn copy_owner(owner: u32, group: u32, copy: &File) -> io::Result<()> {
     let (owner, group) = (Uid::from_raw(owner), Gid::from_raw(group));
     for owner in [Some(owner), None] {
         match fchown(copy, owner, Some(group)) {
-            Err(Errno::PERM) => {}
+            // EINVAL: an owner who is nobody in this user namespace. The others: no owners at all.
+            Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             done => return Ok(done?),
         }
     }

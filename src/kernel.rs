@@ -7,8 +7,9 @@ use rustix::system::uname;
 /// Whether `open` knows `O_TMPFILE`.
 pub(crate) static BEFORE_3_11: KernelBefore = KernelBefore::new(3, 11);
 
-/// Whether syncfs(2) keeps errors to itself.
-pub(crate) static BEFORE_5_8: KernelBefore = KernelBefore::new(5, 8);
+/// Whether syncfs(2) keeps errors to itself: those of contents before 5.8, those of the file system's
+/// own sync before 5.17.
+pub(crate) static BEFORE_5_17: KernelBefore = KernelBefore::new(5, 17);
 
 /// Whether btrfs is one that forgets an fsync(2) of a file without a name.
 #[cfg(any(target_os = "linux", target_os = "android"))]

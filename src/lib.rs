@@ -52,8 +52,8 @@
 //! The named file is published in one step, too, but it is not invisible: whoever its mode and
 //! directory admit can open or remove it, and if the process is killed, the temporary name stays.
 //! An anonymous file can leave such a name only if it is stopped between linkat(2) and rename(2) of
-//! a [`replace`](LinkableFile::replace), or where a file needs a name before it is synced, see
-//! [`Durability`]. These names can be removed when no program that makes them is running.
+//! a [`replace`](LinkableFile::replace), while it is [copied](PublishOptions::allow_copy), or where a
+//! file needs a name before it is synced, see [`Durability`]. These names can be removed when no program that makes them is running.
 //!
 //! # What differs
 //!
@@ -69,12 +69,13 @@
 //! | exfat-fuse, fusefat | hard links: `EPERM`, too, so [`publish`](LinkableFile::publish) is [`Unsupported`](PublishErrorKind::Unsupported); `replace` works |
 //! | bindfs, unionfs-fuse, ntfs-3g, fuse2fs, gocryptfs, mergerfs | moments without the name (`ENOENT`, `ESTALE`) while a file that is open is replaced |
 //! | mqueue | nothing can be published: `EPERM` |
+//! | overlayfs, and all FUSE | a batch syncs file by file |
 //! | another mount, btrfs subvolume, xfs project | [`CrossesDevices`](PublishErrorKind::CrossesDevices) |
 //! | btrfs at its quota | `EDQUOT` even for a name; the file comes back |
 //!
 //! | before Linux | what differs |
 //! |---|---|
-//! | 5.8 | a batch syncs file by file |
+//! | 5.17 | a batch syncs file by file |
 //! | 6.10 | ordinary users need procfs, else [`ProcUnavailable`](PublishErrorKind::ProcUnavailable); overlayfs has no `O_TMPFILE` |
 //! | 6.16 | btrfs and overlayfs: a temporary name before the sync, see [`Durability`] |
 //!
@@ -104,6 +105,11 @@ mod custom_flags;
 mod durability;
 mod error;
 mod file_id;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod file_system;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "no_file_system.rs"]
+mod file_system;
 mod kernel;
 mod linkable_file;
 mod open_options;

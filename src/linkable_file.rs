@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -59,6 +60,8 @@ pub struct LinkableFile {
     /// The errno of a failed content sync. That is final: the kernel has marked the pages clean and
     /// reports it once, so a second fsync(2) would succeed and mean nothing.
     pub(crate) spoilt: Option<Errno>,
+    /// Since when syncfs(2) of the descriptor has not told of the errors of the file system.
+    pub(crate) told_since: Instant,
 }
 
 impl LinkableFile {
@@ -68,6 +71,7 @@ impl LinkableFile {
             backend,
             refusal: PublishErrorKind::Other,
             spoilt: None,
+            told_since: Instant::now(),
         }
     }
 
@@ -152,7 +156,8 @@ impl LinkableFile {
     /// in the middle of a [`replace`](Self::replace).
     ///
     /// `false` where `O_TMPFILE` is not supported, and after a [`replace`](Self::replace) that
-    /// failed half-way (on btrfs before Linux 6.16, any publish): the file then has a temporary name,
+    /// failed half-way (where a name comes before the sync, any publish: see
+    /// [`Durability`](crate::Durability)): the file then has a temporary name,
     /// `.linkable-<random>.tmp`.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {

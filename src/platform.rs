@@ -15,15 +15,6 @@ pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
 pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::empty();
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use rustix::fs::syncfs;
-
-/// There is none.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn syncfs(_: &std::fs::File) -> rustix::io::Result<()> {
-    Err(rustix::io::Errno::NOSYS)
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
 mod system {
     use std::ffi::CStr;
     use std::path::Path;

@@ -67,8 +67,8 @@ impl PublishOptions {
     /// Whether a copy is published where the file itself cannot have the name; `false` unless said
     /// otherwise.
     ///
-    /// That is where publishing would be refused as [`CrossesDevices`], [`LinkForbidden`],
-    /// [`NeverLinkable`] or [`ProcUnavailable`]. The copy is made under a hidden temporary name in
+    /// That is where publishing would be refused as [`CrossesDevices`], [`NeverLinkable`] or
+    /// [`ProcUnavailable`], or, if the file is anonymous, as [`LinkForbidden`]. The copy is made under a hidden temporary name in
     /// the directory of `path`, and renamed: it appears in one step all the same, as durably as was
     /// asked for, but it costs what the file's size costs, and a killed process leaves the temporary
     /// name. Where the file system can share blocks (btrfs, xfs), they are shared. Holes stay holes.
@@ -117,8 +117,8 @@ impl PublishOptions {
     /// renameat2(2) with `RENAME_NOREPLACE`, linkat(2) and unlinkat(2) where that is not supported,
     /// and to replace, rename(2). Where nobody may remove a name or rename one, in an append-only
     /// directory (chattr(1) `+a`) or under Landlock without `REMOVE_FILE`, a temporary name stays. [`Durability::Full`] opens the
-    /// directory first and calls fsync(2) on it last. On btrfs before Linux 6.16 the temporary name
-    /// comes before the first fsync(2), see [`Durability`].
+    /// directory first and calls fsync(2) on it last. On some file systems the temporary
+    /// name comes before the first fsync(2), see [`Durability`].
     #[doc(alias = "linkat")]
     #[doc(alias = "AT_EMPTY_PATH")]
     #[doc(alias = "RENAME_NOREPLACE")]
@@ -201,6 +201,18 @@ impl PublishOptions {
         named.map_err(|error| Failure::naming(error, file, target))
     }
 
+    /// The failure, unless a copy is allowed and helps.
+    pub(crate) fn unless_copied(
+        &self,
+        file: &LinkableFile,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        match failure {
+            Failure::NotPublished(kind, _) if self.allow_copy && copy::helps(kind, file) => Ok(()),
+            _ => Err(failure),
+        }
+    }
+
     /// What is to be done about a failure, if a copy is allowed and helps; the failure, if not.
     pub(crate) fn publish_copy(
         &self,
@@ -208,14 +220,19 @@ impl PublishOptions {
         target: &Target<'_>,
         failure: Failure,
     ) -> Result<(), Failure> {
-        match failure {
-            Failure::NotPublished(kind, _) if self.allow_copy && copy::helps(kind, file) => {}
+        let kind = match failure {
+            Failure::NotPublished(kind, _) if self.allow_copy && copy::helps(kind, file) => kind,
             _ => return Err(failure),
-        }
+        };
         let mut copy = match copy::beside(&file.file, target) {
             Ok(copy) => copy,
             // What forbids the link may forbid this, too.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(failure),
+            Err(error)
+                if kind == PublishErrorKind::LinkForbidden
+                    && error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                return Err(failure)
+            }
             Err(error) => return Err(Failure::NotPublished(PublishErrorKind::Other, error)),
         };
         match self.take_steps(&mut copy, target) {

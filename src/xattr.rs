@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io;
 
-use rustix::fs::{fgetxattr, flistxattr, fsetxattr, XattrFlags};
+use rustix::fs::{fgetxattr, flistxattr, fremovexattr, fsetxattr, XattrFlags};
 use rustix::io::Errno;
+
+const ACL: &[u8] = b"system.posix_acl_access";
 
 /// Gives `copy` the attributes of `original`.
 pub(crate) fn copy(original: &File, copy: &File) -> io::Result<()> {
@@ -16,11 +18,21 @@ pub(crate) fn copy(original: &File, copy: &File) -> io::Result<()> {
     };
     let names = list[..length].split(|&byte| byte == 0);
     for name in names.filter(|name| !name.is_empty()) {
-        let length = fgetxattr(original, name, &mut value[..])?;
-        match fsetxattr(copy, name, &value[..length], XattrFlags::empty()) {
+        let copied = fgetxattr(original, name, &mut value[..])
+            .and_then(|length| fsetxattr(copy, name, &value[..length], XattrFlags::empty()));
+        match copied {
             Err(errno) if belongs_to_the_file(name) => return Err(errno.into()),
             // A label, or a property that means something to one file system only.
             _ => {}
+        }
+    }
+    if !list[..length]
+        .split(|&byte| byte == 0)
+        .any(|name| name == ACL)
+    {
+        // The one that the directory gives to what is made in it.
+        if fgetxattr(copy, ACL, &mut value[..]).is_ok() {
+            fremovexattr(copy, ACL)?;
         }
     }
     Ok(())
@@ -29,5 +41,5 @@ pub(crate) fn copy(original: &File, copy: &File) -> io::Result<()> {
 /// Whether a file without the attribute would be another one: what a user has set, and who may
 /// open it.
 fn belongs_to_the_file(name: &[u8]) -> bool {
-    name.starts_with(b"user.") || name == b"system.posix_acl_access"
+    name.starts_with(b"user.") || name == ACL
 }

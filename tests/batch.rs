@@ -113,6 +113,39 @@ on_both_routes! {
         assert_eq!(bed.names(), ["first", "taken"]);
     }
 
+    /// What was cancelled because of it may have been queued before it.
+    fn the_result_is_the_failure_that_stopped_the_batch(bed: &Bed) {
+        fs::create_dir(bed.path("dir")).unwrap();
+        let (first, spoilt) = (bed.file("first"), bed.file("spoilt"));
+        let path = bed.path("spoilt");
+        let error = in_thread(move || {
+            deny(libc::EIO, &[Rule::call(libc::SYS_fsync)]);
+            spoilt.publish(path).unwrap_err()
+        });
+        let mut batch = PublishBatch::new();
+        batch.stop_at_first_error(true);
+        batch.publish(first, bed.path("first"));
+        batch.publish(given_back(error), bed.path("spoilt"));
+        let error = batch.commit().into_result().unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::SyncFailed);
+        drop(error);
+        assert_eq!(bed.names(), ["dir"]);
+    }
+
+    fn sizes_that_no_disk_has_are_no_matter(bed: &Bed) {
+        let largest = (30..63).rev().map(|bits| 1 << bits).find(|&size| {
+            bed.open().as_file().set_len(size).is_ok()
+        });
+        let mut batch = batch_of(Durability::Contents);
+        for i in 0..20 {
+            let file = bed.open();
+            file.as_file().set_len(largest.unwrap()).unwrap();
+            batch.publish(file, bed.path(i.to_string()));
+        }
+        assert_eq!(batch.commit().into_result().unwrap(), 20);
+        (0..20).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+    }
+
     fn contents_that_cannot_be_synced_are_told_for_each_file(bed: &Bed) {
         for (stop, published) in [(false, 0), (true, 0)] {
             let files: Vec<_> = (0..20).map(|i| bed.file(&format!("{i}"))).collect();

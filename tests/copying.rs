@@ -110,6 +110,25 @@ on_both_routes! {
     }
 
     #[ignore = "needs root, to mount"]
+    fn a_copy_has_no_access_control_list_that_the_file_had_not(bed: &Bed) {
+        const ACCESS: &str = "system.posix_acl_access";
+        let other = mount_other(bed, "");
+        // Version 2, then (tag, permissions, id): the owner, user 1234, group, mask, others.
+        let entries = [(1_u16, 7_u16, !0_u32), (2, 7, 1234), (4, 5, !0), (16, 7, !0), (32, 0, !0)];
+        let mut acl = 2_u32.to_le_bytes().to_vec();
+        for (tag, permissions, id) in entries {
+            acl.extend(tag.to_le_bytes());
+            acl.extend(permissions.to_le_bytes());
+            acl.extend(id.to_le_bytes());
+        }
+        let default = "system.posix_acl_default";
+        rustix::fs::setxattr(&*other, default, &acl, XattrFlags::empty()).unwrap();
+        let copy = copying().publish(bed.file("whole"), other.join("file")).unwrap();
+        let found = fgetxattr(&copy, ACCESS, &mut [0; 256]);
+        assert_eq!(found, Err(rustix::io::Errno::NODATA));
+    }
+
+    #[ignore = "needs root, to mount"]
     fn a_copy_without_its_owner_is_not_set_user_id(bed: &Bed) {
         let other = mount_other(bed, "mode=777");
         kernel::give_to_ordinary_user(bed.dir());

@@ -7,8 +7,6 @@
 //!
 //! This is the only module that asks which of the two it is.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod file_system;
 mod named;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod unnamed;
@@ -29,6 +27,7 @@ use self::named::Named;
 use crate::custom_flags::CustomFlags;
 use crate::error::PublishErrorKind;
 use crate::file_id::FileId;
+use crate::file_system;
 use crate::kernel;
 use crate::procfs;
 use crate::target::Target;
@@ -119,7 +118,7 @@ impl Backend {
     /// Where that forgets a file without a name, the file gets a temporary one first, and goes on as
     /// a named one does.
     pub(crate) fn prepare_for_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
-        if !self.is_unnamed() || !unnamed::is_forgotten(file) {
+        if !self.is_unnamed() || !file_system::forgets_unnamed(file) {
             return Ok(());
         }
         if target.has_form_of_directory() {

@@ -14,10 +14,6 @@ pub(super) fn open(_: &OpenOptions, _: CustomFlags, _: &Path) -> io::Result<File
     Err(Errno::OPNOTSUPP.into())
 }
 
-pub(super) fn is_forgotten(_: &File) -> bool {
-    false
-}
-
 pub(super) fn link<N: Arg + Copy>(_: &File, _: BorrowedFd<'_>, _: N) -> rustix::io::Result<()> {
     Err(Errno::OPNOTSUPP)
 }

@@ -11,7 +11,6 @@ use rustix::fs::{fstat, linkat, stat, statat, unlinkat, AtFlags, CWD};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-pub(super) use super::file_system::forgets_unnamed as is_forgotten;
 use crate::custom_flags::CustomFlags;
 use crate::file_id::FileId;
 use crate::procfs::{self, FdPath};

@@ -1,10 +1,11 @@
-//! The file systems whose fsync(2) is worth nothing to a file that has no name.
+//! What fsync(2) and syncfs(2) are worth, which depends on the file system.
 
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{fstatfs, major, minor};
+use rustix::io::Errno;
 
 use crate::file_id::FileId;
 use crate::kernel;
@@ -13,10 +14,13 @@ use crate::kernel;
 const BTRFS: u32 = 0x9123_683E;
 const EXT: u32 = 0xEF53;
 const OVERLAYFS: u32 = 0x794C_7630;
+const TMPFS: u32 = 0x0102_1994;
+const XFS: u32 = 0x5846_5342;
 
-/// What was found of the block device that was asked about last: twice its number, and 1 more if
-/// files without a name are forgotten there. 0 is nothing.
-static LAST_FOUND: AtomicUsize = AtomicUsize::new(0);
+/// The block device of the last file system that was none of these; 0 is nothing.
+///
+/// It is wrong once another file system is mounted from a device of that number.
+static SOUND_DEVICE: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether a power cut may leave less than was synced, if the file was synced without a name.
 ///
@@ -25,7 +29,7 @@ static LAST_FOUND: AtomicUsize = AtomicUsize::new(0);
 ///   behind it (found on 6.1).
 /// - Without a journal (ext2, ext4 made so) the directory can be on the disk before the inode, whose
 ///   link count there still is 0 (found on 6.18).
-pub(super) fn forgets_unnamed(file: &File) -> bool {
+pub(crate) fn forgets_unnamed(file: &File) -> bool {
     // fstat(2), not fstatfs(2), which on xfs waits for inodes that are being removed (6.18).
     let device = FileId::of(file).map_or(0, FileId::device);
     // btrfs and overlayfs have no block device of their own, and a number that others get later.
@@ -35,14 +39,26 @@ pub(super) fn forgets_unnamed(file: &File) -> bool {
             && kernel::BEFORE_6_16.get();
     }
     // The kernel's device numbers have 32 bits.
-    let twice = usize::try_from(device << 1).unwrap_or(0);
-    let last = LAST_FOUND.load(Ordering::Relaxed);
-    if twice != 0 && last & !1 == twice {
-        return last & 1 == 1;
+    let key = usize::try_from(device).unwrap_or(0);
+    if key != 0 && key == SOUND_DEVICE.load(Ordering::Relaxed) {
+        return false;
     }
-    let forgets = kind(file) == Some(EXT) && has_no_journal(device);
-    LAST_FOUND.store(twice | usize::from(forgets), Ordering::Relaxed);
-    forgets
+    if kind(file) == Some(EXT) {
+        return has_no_journal(device);
+    }
+    SOUND_DEVICE.store(key, Ordering::Relaxed);
+    false
+}
+
+/// syncfs(2), where it is known to flush all that fsync(2) would, and to tell of its errors.
+///
+/// overlayfs keeps those of the file system below it to itself (found on 6.18), and FUSE, SMB and 9p
+/// do not pass the flush on to the server.
+pub(crate) fn syncfs(file: &File) -> rustix::io::Result<()> {
+    match kind(file) {
+        Some(BTRFS | EXT | TMPFS | XFS) => rustix::fs::syncfs(file),
+        _ => Err(Errno::OPNOTSUPP),
+    }
 }
 
 // The type of the field is another one on every architecture, and the number has 32 bits.

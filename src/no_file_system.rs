@@ -1,0 +1,13 @@
+//! File systems, where there are neither files without a name nor syncfs(2).
+
+use std::fs::File;
+
+use rustix::io::Errno;
+
+pub(crate) fn forgets_unnamed(_: &File) -> bool {
+    false
+}
+
+pub(crate) fn syncfs(_: &File) -> rustix::io::Result<()> {
+    Err(Errno::NOSYS)
+}
