@@ -306,7 +306,7 @@ impl PublishBatch {
 
     /// Syncs each directory once; where it fails, all of its files are not durable.
     fn sync_names(&mut self, queue: Vec<Queued>, directories: &Directories) {
-        let outcomes = directories.sync();
+        let outcomes = directories.sync(self.sync);
         for queued in queue {
             let outcome = with_target(&queued.path, |target| {
                 match outcomes.get(target.parent()) {
@@ -381,11 +381,10 @@ impl Directories {
     }
 
     /// Syncs those that may be read, and tells of each.
-    fn sync(&self) -> HashMap<&Path, Result<(), Errno>> {
+    fn sync(&self, how: BatchSync) -> HashMap<&Path, Result<(), Errno>> {
+        let mut names = sync_many::Names::new(how);
         let readable = |(path, directory): (_, &'_ Option<File>)| {
-            let synced = directory.as_ref()?.sync_all();
-            let errno = |error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            Some((PathBuf::as_path(path), synced.map_err(errno)))
+            Some((PathBuf::as_path(path), names.sync(directory.as_ref()?)))
         };
         self.opened.iter().filter_map(readable).collect()
     }

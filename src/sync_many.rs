@@ -1,11 +1,13 @@
 //! How many files reach the disk together.
 
 use std::collections::HashMap;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
-use crate::file_system::syncfs;
+use rustix::io::Errno;
+
+use crate::file_system;
 use crate::kernel;
 use crate::linkable_file::LinkableFile;
 
@@ -26,7 +28,8 @@ pub enum BatchSync {
     Automatic,
     /// fsync(2) of each file: a flush for each, and no other program's data.
     EachFile,
-    /// One syncfs(2) for each file system of a chunk: one flush for all files. It writes everything
+    /// One syncfs(2) for each file system of a chunk: one flush for all files; on btrfs, whose fsync(2) of
+    /// a directory then is not enough, one more for all names. It writes everything
     /// that is dirty there, other programs' data too, and waits for it: where others write much, it may
     /// take long, and slow them down. Where it could miss an error it is `EachFile`: before Linux 5.17, and
     /// on other file systems than btrfs, ext2, ext3, ext4, tmpfs and xfs.
@@ -65,7 +68,7 @@ pub(crate) fn file_systems_of(files: &mut [&mut LinkableFile], how: BatchSync) -
         first
             .filter(|_| on_device.len() >= at_least)
             .map_or(false, |first| {
-                let outcome = syncfs(&files[first].file);
+                let outcome = file_system::syncfs(&files[first].file);
                 files[first].told_since = Instant::now();
                 outcome.is_ok()
             })
@@ -77,4 +80,29 @@ pub(crate) fn file_systems_of(files: &mut [&mut LinkableFile], how: BatchSync) -
     let all = metadata.iter().map(Option::as_ref);
     all.map(|metadata| metadata.map(contents).unwrap_or_default())
         .collect()
+}
+
+/// How the names in the directories of a chunk reach the disk.
+pub(crate) struct Names {
+    how: BatchSync,
+    /// What came of the file systems that were synced for that.
+    devices: HashMap<u64, Result<(), Errno>>,
+}
+
+impl Names {
+    pub(crate) fn new(how: BatchSync) -> Self {
+        let devices = HashMap::new();
+        Self { how, devices }
+    }
+
+    /// fsync(2) of the directory, or where that is not enough, one syncfs(2) for all on a device.
+    pub(crate) fn sync(&mut self, directory: &File) -> Result<(), Errno> {
+        let errno = |error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        if self.how == BatchSync::EachFile || !file_system::forgets_names(directory) {
+            return directory.sync_all().map_err(errno);
+        }
+        let device = directory.metadata().map_err(errno)?.dev();
+        let sync = || file_system::syncfs(directory);
+        *self.devices.entry(device).or_insert_with(sync)
+    }
 }
