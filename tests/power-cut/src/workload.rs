@@ -215,6 +215,8 @@ fn do_saves(root: &Path, saves: &[Save], order: Order) -> io::Result<()> {
         let directory = path.parent().unwrap_or(root);
         if !directory.exists() {
             fs::create_dir(directory)?;
+            // The names of directories are for those to sync who make them; btrfs of 5.10 lost one.
+            sync_directory(root)?;
         }
         match order {
             Order::Library(_) => {
