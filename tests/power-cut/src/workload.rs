@@ -216,6 +216,7 @@ fn do_saves(root: &Path, saves: &[Save], order: Order) -> io::Result<()> {
         if !directory.exists() {
             fs::create_dir(directory)?;
             // The names of directories are for those to sync who make them; btrfs of 5.10 lost one.
+            sync_directory(directory)?;
             sync_directory(root)?;
         }
         match order {
