@@ -36,7 +36,7 @@ use crate::target::Target;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PublishOptions {
-    pub(crate) replace: bool,
+    replace: bool,
     pub(crate) durability: Durability,
     allow_copy: bool,
 }
@@ -68,10 +68,10 @@ impl PublishOptions {
     /// otherwise.
     ///
     /// That is where publishing would be refused as [`CrossesDevices`], [`NeverLinkable`] or
-    /// [`ProcUnavailable`], or, if the file is anonymous, as [`LinkForbidden`]. The copy is made under a hidden temporary name in
-    /// the directory of `path`, and renamed: it appears in one step all the same, as durably as was
-    /// asked for, but it costs what the file's size costs, and a killed process leaves the temporary
-    /// name. Where the file system can share blocks (btrfs, xfs), they are shared. Holes stay holes.
+    /// [`ProcUnavailable`], or, if the file is anonymous, as [`LinkForbidden`]. The copy is made
+    /// under a hidden temporary name in the directory of `path`, and renamed: it appears in one step
+    /// all the same, as durably as was asked for, but it costs what the file's size costs, and a
+    /// killed process leaves the temporary name. Where the file system can share blocks (btrfs, xfs), they are shared. Holes stay holes.
     ///
     /// It keeps the mode, the times, the extended attributes (xattr(7)) that users have set, the
     /// access control list and, where that is allowed, the owner; without its owner it is not
@@ -116,9 +116,9 @@ impl PublishOptions {
     /// moved away just then, leaves the temporary name. For a file with a temporary name it calls
     /// renameat2(2) with `RENAME_NOREPLACE`, linkat(2) and unlinkat(2) where that is not supported,
     /// and to replace, rename(2). Where nobody may remove a name or rename one, in an append-only
-    /// directory (chattr(1) `+a`) or under Landlock without `REMOVE_FILE`, a temporary name stays. [`Durability::Full`] opens the
-    /// directory first and calls fsync(2) on it last. On some file systems the temporary
-    /// name comes before the first fsync(2), see [`Durability`].
+    /// directory (chattr(1) `+a`) or under Landlock without `REMOVE_FILE`, a temporary name stays.
+    /// [`Durability::Full`] opens the directory first and calls fsync(2) on it last. On some file
+    /// systems the temporary name comes before the first fsync(2), see [`Durability`].
     #[doc(alias = "linkat")]
     #[doc(alias = "AT_EMPTY_PATH")]
     #[doc(alias = "RENAME_NOREPLACE")]
@@ -201,15 +201,24 @@ impl PublishOptions {
         named.map_err(|error| Failure::naming(error, file, target))
     }
 
+    /// The kind of a failure about which a copy helps, if one is allowed.
+    fn helped_by_copy(&self, file: &LinkableFile, failure: &Failure) -> Option<PublishErrorKind> {
+        match failure {
+            Failure::NotPublished(kind, _) if self.allow_copy => Some(*kind),
+            _ => None,
+        }
+        .filter(|kind| copy::helps(*kind, file))
+    }
+
     /// The failure, unless a copy is allowed and helps.
     pub(crate) fn unless_copied(
         &self,
         file: &LinkableFile,
         failure: Failure,
     ) -> Result<(), Failure> {
-        match failure {
-            Failure::NotPublished(kind, _) if self.allow_copy && copy::helps(kind, file) => Ok(()),
-            _ => Err(failure),
+        match self.helped_by_copy(file, &failure) {
+            Some(_) => Ok(()),
+            None => Err(failure),
         }
     }
 
@@ -220,9 +229,9 @@ impl PublishOptions {
         target: &Target<'_>,
         failure: Failure,
     ) -> Result<(), Failure> {
-        let kind = match failure {
-            Failure::NotPublished(kind, _) if self.allow_copy && copy::helps(kind, file) => kind,
-            _ => return Err(failure),
+        let kind = match self.helped_by_copy(file, &failure) {
+            Some(kind) => kind,
+            None => return Err(failure),
         };
         let mut copy = match copy::beside(&file.file, target) {
             Ok(copy) => copy,

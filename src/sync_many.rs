@@ -28,11 +28,11 @@ pub enum BatchSync {
     Automatic,
     /// fsync(2) of each file: a flush for each, and no other program's data.
     EachFile,
-    /// One syncfs(2) for each file system of a chunk: one flush for all files; on btrfs, whose fsync(2) of
-    /// a directory then is not enough, one more for all names. It writes everything
-    /// that is dirty there, other programs' data too, and waits for it: where others write much, it may
-    /// take long, and slow them down. Where it could miss an error it is `EachFile`: before Linux 5.17, and
-    /// on other file systems than btrfs, ext2, ext3, ext4, tmpfs and xfs.
+    /// One syncfs(2) for each file system of a chunk: one flush for all files; on btrfs, whose
+    /// fsync(2) of a directory then is not enough, one more for all names. It writes everything that
+    /// is dirty there, other programs' data too, and waits for it: where others write much, it may
+    /// take long, and slow them down. Where it could miss an error it is `EachFile`: before Linux
+    /// 5.17, and on other file systems than btrfs, ext2, ext3, ext4, tmpfs and xfs.
     FileSystem,
 }
 
