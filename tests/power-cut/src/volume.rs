@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{PoisonError, RwLock};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -107,9 +108,14 @@ pub(crate) const KINDS: [Kind; 6] = [
     },
 ];
 
+/// Held to mount and to unmount, and by a mkfs alone: that of btrfs looks at every loop device that
+/// is mounted, and fails if it goes away meanwhile.
+static LOOP_DEVICES: RwLock<()> = RwLock::new(());
+
 impl Kind {
     /// Makes the file system on the disk or image at `path`.
     pub(crate) fn make(&self, path: &Path) {
+        let _alone = LOOP_DEVICES.write().unwrap_or_else(PoisonError::into_inner);
         let (program, arguments) = self.make.split_first().expect("a program");
         let output = Command::new(program).args(arguments).arg(path).output();
         let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
@@ -125,6 +131,7 @@ pub(crate) struct Mounted {
 
 impl Mounted {
     pub(crate) fn new(kind: &Kind, image: &Path, at: &Path) -> io::Result<Self> {
+        let _meanwhile = LOOP_DEVICES.read().unwrap_or_else(PoisonError::into_inner);
         let device = Loop::new(image)?;
         let options = CString::new(kind.options)?;
         let flags = MountFlags::empty();
@@ -138,6 +145,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
+        let _meanwhile = LOOP_DEVICES.read().unwrap_or_else(PoisonError::into_inner);
         // Something may still be closing a file there.
         for _ in 0..500 {
             if unmount(&self.at, UnmountFlags::empty()).is_ok() {
