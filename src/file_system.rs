@@ -1,10 +1,10 @@
 //! What fsync(2) and syncfs(2) are worth, which depends on the file system.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::fs::{fstatfs, major, minor};
+use rustix::fs::{fstatfs, fstatvfs, major, minor};
 use rustix::io::Errno;
 
 use crate::file_id::FileId;
@@ -17,10 +17,22 @@ const OVERLAYFS: u32 = 0x794C_7630;
 const TMPFS: u32 = 0x0102_1994;
 const XFS: u32 = 0x5846_5342;
 
-/// The block device of the last file system that was none of these; 0 is nothing.
-///
-/// It is wrong once another file system is mounted from a device of that number.
-static SOUND_DEVICE: AtomicUsize = AtomicUsize::new(0);
+/// What was found out about a file system on a block device.
+#[derive(Clone, Copy)]
+struct Known {
+    device: u64,
+    /// What `statfs` calls it, where the kind does not say all: another one may be mounted from the
+    /// same device later.
+    fsid: Option<u64>,
+    forgets_unnamed: bool,
+}
+
+thread_local! {
+    /// The last one. A kind other than ext is wrong here once a device of that number has another.
+    static KNOWN: Cell<Known> = const {
+        Cell::new(Known { device: 0, fsid: None, forgets_unnamed: false })
+    };
+}
 
 /// Whether a power cut may leave less than was synced, if the file was synced without a name.
 ///
@@ -38,16 +50,23 @@ pub(crate) fn forgets_unnamed(file: &File) -> bool {
             && matches!(kind(file), Some(BTRFS | OVERLAYFS))
             && kernel::BEFORE_6_16.get();
     }
-    // The kernel's device numbers have 32 bits.
-    let key = usize::try_from(device).unwrap_or(0);
-    if key != 0 && key == SOUND_DEVICE.load(Ordering::Relaxed) {
-        return false;
+    let known = KNOWN.with(Cell::get);
+    let still = |known: Known| known.fsid.map_or(true, |id| fsid(file) == Some(id));
+    if known.device == device && still(known) {
+        return known.forgets_unnamed;
     }
-    if kind(file) == Some(EXT) {
-        return has_no_journal(device);
-    }
-    SOUND_DEVICE.store(key, Ordering::Relaxed);
-    false
+    let (fsid, forgets_unnamed) = match kind(file) {
+        Some(EXT) => (fsid(file), has_no_journal(device)),
+        _ => (None, false),
+    };
+    KNOWN.with(|known| {
+        known.set(Known {
+            device,
+            fsid,
+            forgets_unnamed,
+        });
+    });
+    forgets_unnamed
 }
 
 /// syncfs(2), where it is known to flush all that fsync(2) would, and to tell of its errors.
@@ -73,6 +92,10 @@ pub(crate) fn forgets_names(directory: &File) -> bool {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn kind(file: &File) -> Option<u32> {
     fstatfs(file).ok().map(|stat| stat.f_type as u32)
+}
+
+fn fsid(file: &File) -> Option<u64> {
+    fstatvfs(file).ok().map(|stat| stat.f_fsid)
 }
 
 /// Whether an ext2, ext3 or ext4 is known to be without one: without sysfs it is not, nor where the

@@ -246,16 +246,32 @@ fn on_old_btrfs_a_temporary_name_comes_before_the_sync() {
     kernel::unmount_at(base.path());
 }
 
-/// What syncs a new file and what names it, in order, on a new file system of this kind.
-fn order_of_publish_on(test: &str, kind: &str) -> Vec<String> {
+/// What is done in the directory of a new file system of the first of `kinds`, and then of the next
+/// on the same device.
+fn calls_on(test: &str, kinds: &[&str], operation: fn(&Path)) -> Vec<Call> {
     kernel::own_mounts();
     let base = tempfile::tempdir().unwrap();
     let mounted = base.path().join("mounted");
     fs::create_dir(&mounted).unwrap();
     let image = base.path().join("image");
-    kernel::mount_made(kind, &[], &image, 32 << 20, &mounted);
-    let calls = trace::calls(test, &[], || save(&mounted, false, Durability::Contents));
+    let mount = |kind| kernel::mount_made(kind, &[], &image, 32 << 20, &mounted);
+    let (first, others) = kinds.split_first().unwrap();
+    mount(first);
+    let calls = trace::calls(test, &[], || {
+        operation(&mounted);
+        for kind in others {
+            kernel::unmount_at(&mounted);
+            mount(kind);
+            operation(&mounted);
+        }
+    });
     kernel::unmount_at(&mounted);
+    calls
+}
+
+/// What syncs a new file and what names it, in order.
+fn order_of_publish_on(test: &str, kinds: &[&str]) -> Vec<String> {
+    let calls = calls_on(test, kinds, |dir| save(dir, false, Durability::Contents));
     let order = calls.into_iter().map(|call| call.name);
     order
         .filter(|name| ["fsync", "linkat", "renameat2"].contains(&name.as_str()))
@@ -267,7 +283,7 @@ fn order_of_publish_on(test: &str, kind: &str) -> Vec<String> {
 #[ignore = "needs root, strace and mkfs.ext2"]
 fn without_a_journal_a_temporary_name_comes_before_the_sync() {
     let test = "without_a_journal_a_temporary_name_comes_before_the_sync";
-    let order = order_of_publish_on(test, "ext2");
+    let order = order_of_publish_on(test, &["ext2"]);
     assert_eq!(order, ["linkat", "fsync", "renameat2"]);
 }
 
@@ -275,8 +291,30 @@ fn without_a_journal_a_temporary_name_comes_before_the_sync() {
 #[ignore = "needs root, strace and mkfs.ext4"]
 fn with_a_journal_the_name_comes_after_the_sync() {
     let test = "with_a_journal_the_name_comes_after_the_sync";
-    let order = order_of_publish_on(test, "ext4");
+    let order = order_of_publish_on(test, &["ext4"]);
     assert_eq!(order, ["fsync", "linkat"]);
+}
+
+#[test]
+#[ignore = "needs root, strace and mkfs.ext4"]
+fn a_file_system_is_asked_for_its_journal_once() {
+    let test = "a_file_system_is_asked_for_its_journal_once";
+    let calls = calls_on(test, &["ext4"], |dir| {
+        save(dir, false, Durability::Full);
+        save(dir, true, Durability::Full);
+    });
+    let asked = |call: &&Call| call.text.contains("journal_task");
+    assert_eq!(calls.iter().filter(asked).count(), 1);
+}
+
+#[test]
+#[ignore = "needs root, strace, mkfs.ext4 and mkfs.ext2"]
+fn another_file_system_on_the_same_device_is_asked_again() {
+    let test = "another_file_system_on_the_same_device_is_asked_again";
+    let order = order_of_publish_on(test, &["ext4", "ext2"]);
+    // In between, mkfs syncs.
+    assert_eq!(order[..2], ["fsync", "linkat"]);
+    assert_eq!(order[order.len() - 3..], ["linkat", "fsync", "renameat2"]);
 }
 
 /// A kernel that calls itself 2.6 and says `EISDIR` is from before `O_TMPFILE`.
