@@ -116,10 +116,20 @@ enum Reader {
 
 impl Write for Reader {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
+        match self {
+            Self::Before if piece != "custom_flags" => Ok(()),
+            _ => self.read(piece),
+        }
+    }
+}
+
+impl Reader {
+    /// Out of line, as nearly every piece comes before.
+    #[cold]
+    fn read(&mut self, piece: &str) -> fmt::Result {
         let number = || piece.parse::<u32>().map(i64::from).map_err(|_| fmt::Error);
         *self = match *self {
-            Self::Before if piece == "custom_flags" => Self::Name,
-            Self::Before => Self::Before,
+            Self::Before => Self::Name,
             Self::Name if piece == ": " => Self::Colon,
             Self::Colon if piece == "-" => Self::Minus,
             Self::Colon => Self::Number(number()?),

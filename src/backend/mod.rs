@@ -36,7 +36,8 @@ use crate::target::Target;
 pub(crate) enum Backend {
     /// There is no name that would have to be removed.
     Unnamed,
-    Named(Named),
+    /// Boxed, as it is rare and the handle moves often.
+    Named(Box<Named>),
 }
 
 impl Backend {
@@ -49,7 +50,7 @@ impl Backend {
         match open_unnamed(options, flags, directory) {
             Err(error) if is_unsupported(&error) && !flags.demand_unnamed() => {
                 let (file, named) = Named::create(options, flags, directory)?;
-                Ok((file, Self::Named(named)))
+                Ok((file, Self::named(named)))
             }
             opened => Ok((opened?, Self::Unnamed)),
         }
@@ -58,7 +59,11 @@ impl Backend {
     /// Opens a new file with a temporary name, even where it could do without.
     pub(crate) fn open_named(options: &OpenOptions, directory: &Path) -> io::Result<(File, Self)> {
         let (file, named) = Named::create(options, CustomFlags::of(options)?, directory)?;
-        Ok((file, Self::Named(named)))
+        Ok((file, Self::named(named)))
+    }
+
+    fn named(named: Named) -> Self {
+        Self::Named(Box::new(named))
     }
 
     /// The same as [`Self::open`] for a file that is never to have a name.
@@ -107,7 +112,7 @@ impl Backend {
         // Only a rename that failed makes a named handle: that costs system calls.
         renameat(target.directory(), &path, target.directory(), target.name).map_err(|errno| {
             if let Ok(named) = Named::adopt(FileId::of(file), target, &name) {
-                *self = Self::Named(named);
+                *self = Self::named(named);
             }
             errno.into()
         })
@@ -129,12 +134,12 @@ impl Backend {
         let id = FileId::of(file)?;
         let (name, _) = link_beside(file, target)?;
         let named = Named::adopt(Ok(id), target, &name)?;
-        *self = Self::Named(named);
+        *self = Self::named(named);
         Ok(())
     }
 
     fn take_back(&mut self, (named, error): (Named, io::Error)) -> io::Error {
-        *self = Self::Named(named);
+        *self = Self::named(named);
         error
     }
 
