@@ -42,7 +42,7 @@ thread_local! {
 /// - Without a journal (ext2, ext4 made so) the directory can be on the disk before the inode, whose
 ///   link count there still is 0 (found on 6.18).
 pub(crate) fn forgets_unnamed(file: &File) -> bool {
-    // fstat(2), not fstatfs(2), which on xfs waits for inodes that are being removed (6.18).
+    // Not fstatfs(2), which on xfs waits for inodes that are being removed (6.18).
     let device = FileId::of(file).map_or(0, FileId::device);
     // btrfs and overlayfs have no block device of their own, and a number that others get later.
     if major(device) == 0 {

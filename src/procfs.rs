@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::io::AsRawFd;
 
-use rustix::fs::{open, stat, Mode, OFlags};
+use rustix::fs::{open, AtFlags, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
 use crate::file_id::FileId;
@@ -61,7 +61,9 @@ pub(crate) fn with_path<T>(
 
 /// Whether procfs is there and shows this very file, not another one under the same number.
 pub(crate) fn shows(file: &File) -> bool {
-    let shown = with_path(file, |path| stat(path.as_bytes()).map(FileId::from));
+    let shown = with_path(file, |path| {
+        FileId::at(CWD, path.as_bytes(), AtFlags::empty())
+    });
     matches!((shown, FileId::of(file)), (Ok(shown), Ok(own)) if shown == own)
 }
 

@@ -1,12 +1,12 @@
 //! How many files reach the disk together.
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
 use std::time::Instant;
 
 use rustix::io::Errno;
 
+use crate::file_id::FileId;
 use crate::file_system;
 use crate::kernel;
 use crate::linkable_file::LinkableFile;
@@ -51,11 +51,12 @@ pub(crate) fn file_systems_of(files: &mut [&mut LinkableFile], how: BatchSync) -
         BatchSync::FileSystem => 1,
         BatchSync::Automatic => WORTH_A_SYNCFS,
     };
-    let metadata: Vec<_> = files.iter().map(|file| file.file.metadata().ok()).collect();
+    let known = |file: &&mut LinkableFile| FileId::and_size(&file.file).ok();
+    let known: Vec<_> = files.iter().map(known).collect();
     let mut by_device = HashMap::<_, Vec<_>>::new();
-    for (index, metadata) in metadata.iter().enumerate() {
-        if let Some(metadata) = metadata {
-            let on_device = by_device.entry(metadata.dev()).or_default();
+    for (index, known) in known.iter().enumerate() {
+        if let Some((id, _)) = known {
+            let on_device = by_device.entry(id.device()).or_default();
             on_device.push(index);
         }
     }
@@ -73,12 +74,12 @@ pub(crate) fn file_systems_of(files: &mut [&mut LinkableFile], how: BatchSync) -
                 outcome.is_ok()
             })
     });
-    let contents = |metadata: &Metadata| Contents {
-        bytes: metadata.len(),
-        synced: by_device.contains_key(&metadata.dev()),
+    let contents = |(id, bytes): (FileId, u64)| Contents {
+        bytes,
+        synced: by_device.contains_key(&id.device()),
     };
-    let all = metadata.iter().map(Option::as_ref);
-    all.map(|metadata| metadata.map(contents).unwrap_or_default())
+    let all = known.into_iter();
+    all.map(|known| known.map(contents).unwrap_or_default())
         .collect()
 }
 
@@ -101,7 +102,7 @@ impl Names {
         if self.how == BatchSync::EachFile || !file_system::forgets_names(directory) {
             return directory.sync_all().map_err(errno);
         }
-        let device = directory.metadata().map_err(errno)?.dev();
+        let device = FileId::of(directory)?.device();
         let sync = || file_system::syncfs(directory);
         *self.devices.entry(device).or_insert_with(sync)
     }

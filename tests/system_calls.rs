@@ -78,7 +78,7 @@ fn contents_is_one_sync_and_comes_before_the_name() {
     let calls = calls_of_save(test, false, false, Durability::Contents);
     assert_eq!(
         names(&calls),
-        ["openat", "write", "fstat", "fstatfs", "fsync", "linkat", "close"]
+        ["openat", "write", "statx", "fstatfs", "fsync", "linkat", "close"]
     );
 }
 
@@ -89,7 +89,7 @@ fn nothing_is_synced_between_link_and_rename() {
     let test = "nothing_is_synced_between_link_and_rename";
     let calls = calls_of_save(test, true, true, Durability::Contents);
     let expected = [
-        "openat", "write", "fstat", "fstatfs", "fsync", "linkat", "linkat", "renameat", "close",
+        "openat", "write", "statx", "fstatfs", "fsync", "linkat", "linkat", "renameat", "close",
     ];
     assert_eq!(names(&calls), expected);
 }
@@ -100,7 +100,7 @@ fn a_durable_new_name_is_one_sync_before_and_one_after() {
     let test = "a_durable_new_name_is_one_sync_before_and_one_after";
     let calls = calls_of_save(test, false, false, Durability::Full);
     let expected = [
-        "openat", "write", "openat", "fstat", "fstatfs", "fsync", "linkat", "fsync", "close",
+        "openat", "write", "openat", "statx", "fstatfs", "fsync", "linkat", "fsync", "close",
         "close",
     ];
     assert_eq!(names(&calls), expected);
@@ -120,7 +120,7 @@ fn a_durable_replace_is_the_same_around_the_rename() {
     let test = "a_durable_replace_is_the_same_around_the_rename";
     let calls = calls_of_save(test, true, true, Durability::Full);
     let expected = [
-        "openat", "write", "openat", "fstat", "fstatfs", "fsync", "linkat", "linkat", "renameat",
+        "openat", "write", "openat", "statx", "fstatfs", "fsync", "linkat", "linkat", "renameat",
         "fsync", "close", "close",
     ];
     assert_eq!(names(&calls), expected);
@@ -138,11 +138,23 @@ fn a_named_publish_costs_nine_calls() {
     } else {
         "openat"
     };
-    let opening = ["openat", open, "openat", "fstat", "newfstatat"];
+    let opening = ["openat", open, "openat", "statx", "statx"];
     assert_eq!(
         names(&calls),
         [&opening[..], &["write", "renameat2", "close", "close"]].concat()
     );
+}
+
+/// From Linux 6.13 on that makes the sync of a file dearer.
+#[test]
+#[ignore = "needs strace"]
+fn nobody_asks_for_the_times_of_a_file() {
+    let test = "nobody_asks_for_the_times_of_a_file";
+    let calls = calls_of_any_save(test, true, true, Durability::Full);
+    let is_stat = |call: &&Call| call.name.contains("stat") && call.name != "fstatfs";
+    for call in calls.iter().filter(is_stat) {
+        assert!(call.text.contains("STATX_INO|STATX_SIZE,"), "{}", call.text);
+    }
 }
 
 /// What Linux before 6.10 does to ordinary users.

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{linkat, open, renameat, statat, unlinkat, AtFlags, Mode, OFlags, CWD};
+use rustix::fs::{linkat, open, renameat, unlinkat, AtFlags, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
 use crate::custom_flags::CustomFlags;
@@ -262,8 +262,8 @@ fn open_directory(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
 
 /// Which file has that name, if any.
 fn id_at(directory: BorrowedFd<'_>, name: &Path) -> rustix::io::Result<Option<FileId>> {
-    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(FileId::from(stat))),
+    match FileId::at(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(id) => Ok(Some(id)),
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error),
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{fstat, linkat, stat, statat, unlinkat, AtFlags, CWD};
+use rustix::fs::{fstat, linkat, unlinkat, AtFlags, CWD};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -113,8 +113,8 @@ fn undo_if_foreign<N: Arg + Copy>(
     name: N,
 ) -> rustix::io::Result<()> {
     let ours = FileId::of(file);
-    let linked = stat(path.as_bytes()).map(FileId::from);
-    let there = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).map(FileId::from);
+    let linked = FileId::at(CWD, path.as_bytes(), AtFlags::empty());
+    let there = FileId::at(directory, name, AtFlags::SYMLINK_NOFOLLOW);
     if there.is_ok() && there == linked && there != ours {
         let _ = unlinkat(directory, name, AtFlags::empty());
         return Err(Errno::NOENT);

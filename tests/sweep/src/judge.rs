@@ -204,7 +204,7 @@ impl Run<'_> {
                 && call.about == About::Temporary
                 && match call.name {
                     "unlinkat" => last_time,
-                    "newfstatat" => {
+                    "statx" | "newfstatat" => {
                         in_drop
                             || last_time && self.is_over_before(index)
                             || self.is_told_of_a_lost_name(index)
