@@ -131,6 +131,13 @@ on_both_routes! {
         }));
     }
 
+    /// As container managers have it that are older than the call.
+    fn a_sandbox_without_statx_serves(bed: &Bed) {
+        deny(libc::EPERM, &[Rule::call(libc::SYS_statx)]);
+        drop(bed.file("dropped"));
+        publishes_and_replaces(bed);
+    }
+
     fn without_new_privileges_nothing_changes(bed: &Bed) {
         set_no_new_privs(true).unwrap();
         assert!(no_new_privs().unwrap());
