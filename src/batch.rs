@@ -1,6 +1,6 @@
 //! Publishing many files: all contents, then all names, then all directories.
 
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::fmt;
 use std::fs::File;
 use std::mem;
@@ -353,10 +353,12 @@ fn half_of_the_descriptors() -> usize {
 }
 
 /// The directories of a chunk, opened before anything is flushed or named.
+///
+/// Not a `HashMap`: that panics where a sandbox forbids getrandom(2).
 #[derive(Default)]
 struct Directories {
     /// By path; `None` if it may not be read.
-    opened: HashMap<PathBuf, Option<File>>,
+    opened: BTreeMap<PathBuf, Option<File>>,
 }
 
 impl Directories {
@@ -381,7 +383,7 @@ impl Directories {
     }
 
     /// Syncs those that may be read, and tells of each.
-    fn sync(&self, how: BatchSync) -> HashMap<&Path, Result<(), Errno>> {
+    fn sync(&self, how: BatchSync) -> BTreeMap<&Path, Result<(), Errno>> {
         let mut names = sync_many::Names::new(how);
         let readable = |(path, directory): (_, &'_ Option<File>)| {
             Some((PathBuf::as_path(path), names.sync(directory.as_ref()?)))

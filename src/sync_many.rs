@@ -1,9 +1,10 @@
 //! How many files reach the disk together.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::time::Instant;
 
+use rustix::fs::syncfs;
 use rustix::io::Errno;
 
 use crate::file_id::FileId;
@@ -53,7 +54,7 @@ pub(crate) fn file_systems_of(files: &mut [&mut LinkableFile], how: BatchSync) -
     };
     let known = |file: &&mut LinkableFile| FileId::and_size(&file.file).ok();
     let known: Vec<_> = files.iter().map(known).collect();
-    let mut by_device = HashMap::<_, Vec<_>>::new();
+    let mut by_device = BTreeMap::<_, Vec<_>>::new();
     for (index, known) in known.iter().enumerate() {
         if let Some((id, _)) = known {
             let on_device = by_device.entry(id.device()).or_default();
@@ -85,25 +86,35 @@ pub(crate) fn file_systems_of(files: &mut [&mut LinkableFile], how: BatchSync) -
 
 /// How the names in the directories of a chunk reach the disk.
 pub(crate) struct Names {
-    how: BatchSync,
+    /// Whether syncfs(2) may be used, as for the contents.
+    by_file_system: bool,
     /// What came of the file systems that were synced for that.
-    devices: HashMap<u64, Result<(), Errno>>,
+    devices: BTreeMap<u64, Result<(), Errno>>,
 }
 
 impl Names {
     pub(crate) fn new(how: BatchSync) -> Self {
-        let devices = HashMap::new();
-        Self { how, devices }
+        Self {
+            by_file_system: how != BatchSync::EachFile && !kernel::BEFORE_5_17.get(),
+            devices: BTreeMap::new(),
+        }
     }
 
     /// fsync(2) of the directory, or where that is not enough, one syncfs(2) for all on a device.
     pub(crate) fn sync(&mut self, directory: &File) -> Result<(), Errno> {
-        let errno = |error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-        if self.how == BatchSync::EachFile || !file_system::forgets_names(directory) {
-            return directory.sync_all().map_err(errno);
+        if self.by_file_system && file_system::forgets_names(directory) {
+            let sync = || syncfs(directory);
+            let outcome = match FileId::of(directory) {
+                Ok(id) => *self.devices.entry(id.device()).or_insert_with(sync),
+                Err(_) => sync(),
+            };
+            match outcome {
+                // A sandbox: then the contents were synced one by one, too.
+                Err(Errno::NOSYS | Errno::PERM) => {}
+                outcome => return outcome,
+            }
         }
-        let device = FileId::of(directory)?.device();
-        let sync = || file_system::syncfs(directory);
-        *self.devices.entry(device).or_insert_with(sync)
+        let synced = directory.sync_all();
+        synced.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 }

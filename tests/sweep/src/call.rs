@@ -113,7 +113,7 @@ unsafe fn about(name: &str, data: &libc::seccomp_data) -> About {
         "openat" | "unlinkat" | "newfstatat" | "statx" | "faccessat" | "faccessat2" => 1,
         // The new name.
         "linkat" | "renameat" | "renameat2" => 3,
-        "fsync" | "fdatasync" => return kind_of(argument(data, 0)),
+        "fsync" | "fdatasync" | "syncfs" => return kind_of(argument(data, 0)),
         "write" | "fstat" | "fstatfs" => return About::File,
         _ => return About::Nothing,
     };
@@ -179,7 +179,7 @@ impl Call {
     }
 
     pub(crate) fn is_sync(&self) -> bool {
-        matches!(self.name, "fsync" | "fdatasync")
+        matches!(self.name, "fsync" | "fdatasync" | "syncfs")
     }
 }
 

@@ -41,6 +41,8 @@ const PAGES: &[Page] = pages! {
     SYS_write: EAGAIN EBADF EDESTADDRREQ EDQUOT EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPERM EPIPE;
     // fsync(2)
     SYS_fsync SYS_fdatasync: EBADF EINTR EIO ENOSPC EROFS EINVAL EDQUOT;
+    // sync(2)
+    SYS_syncfs: EBADF EIO ENOSPC EDQUOT;
     // link(2)
     SYS_linkat: EACCES EDQUOT EEXIST EFAULT EIO ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC
         ENOTDIR EPERM EROFS EXDEV EBADF EINVAL;
@@ -71,6 +73,8 @@ const PAGES: &[Page] = pages! {
     SYS_getrandom: EAGAIN EFAULT EINTR EINVAL ENOSYS;
     // getuid(2) and getgid(2): always successful
     SYS_getuid SYS_geteuid SYS_getgid SYS_getegid: ;
+    // getrlimit(2)
+    SYS_prlimit64: EFAULT EINVAL EPERM ESRCH;
     // uname(2)
     SYS_uname: EFAULT;
 };

@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use linkable::{
-    Durability, LinkableFile, OpenOptionsAnonymousExt, PublishError, PublishErrorKind,
-    PublishOptions,
+    BatchSync, Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishError,
+    PublishErrorKind, PublishOptions,
 };
 
 use crate::directory::State;
@@ -40,6 +40,8 @@ pub(crate) enum Operation {
     WriteFile { taken: bool },
     /// Publishing a file that is open and written.
     Publish {
+        /// In a `PublishBatch`, whose contents syncfs(2) is to sync.
+        batch: bool,
         replace: bool,
         taken: bool,
         durability: Durability,
@@ -61,15 +63,21 @@ impl Operation {
     pub(crate) fn all() -> Vec<Self> {
         let mut all = vec![Self::Open, Self::Write, Self::Scratch, Self::Drop];
         all.extend([false, true].map(|taken| Self::WriteFile { taken }));
+        let mut publish = |batch, durability, replace, taken| {
+            all.push(Self::Publish {
+                batch,
+                replace,
+                taken,
+                durability,
+            });
+        };
         for durability in [Durability::None, Durability::Contents, Durability::Full] {
             for (replace, taken) in [(false, false), (false, true), (true, true), (true, false)] {
-                all.push(Self::Publish {
-                    replace,
-                    taken,
-                    durability,
-                });
+                publish(false, durability, replace, taken);
             }
         }
+        publish(true, Durability::Full, false, false);
+        publish(true, Durability::Full, true, true);
         all
     }
 
@@ -82,13 +90,15 @@ impl Operation {
             Self::Drop => "drop".to_owned(),
             Self::WriteFile { taken } => format!("write-file-{}", state(taken)),
             Self::Publish {
+                batch,
                 replace,
                 taken,
                 durability,
             } => {
+                let how = if batch { "batch-" } else { "" };
                 let verb = if replace { "replace" } else { "publish" };
                 let level = format!("{durability:?}").to_lowercase();
-                format!("{verb}-{}-{level}", state(taken))
+                format!("{how}{verb}-{}-{level}", state(taken))
             }
         }
     }
@@ -191,18 +201,34 @@ impl Operation {
     /// Publishes `file` as the operation does, or tries to.
     pub(crate) fn publish(self, file: LinkableFile, target: &Path) -> Outcome {
         let mut how = PublishOptions::new();
-        if let Self::Publish {
-            replace,
-            durability,
-            ..
-        } = self
-        {
-            how.replace(replace).durability(durability);
+        how.replace(self.replaces());
+        if let Self::Publish { durability, .. } = self {
+            how.durability(durability);
         }
-        match how.publish(file, target) {
-            Ok(_) => Outcome::published(),
+        let published = match self {
+            Self::Publish { batch: true, .. } => self.publish_in_batch(&how, file, target),
+            _ => how.publish(file, target).map(drop),
+        };
+        match published {
+            Ok(()) => Outcome::published(),
             Err(error) => Outcome::refused(error),
         }
+    }
+
+    fn publish_in_batch(
+        self,
+        how: &PublishOptions,
+        file: LinkableFile,
+        target: &Path,
+    ) -> Result<(), PublishError> {
+        let mut batch = PublishBatch::with_options(how);
+        batch.sync(BatchSync::FileSystem);
+        if self.replaces() {
+            batch.replace(file, target);
+        } else {
+            batch.publish(file, target);
+        }
+        batch.commit().into_result().map(drop)
     }
 }
 
