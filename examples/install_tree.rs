@@ -1,11 +1,11 @@
-//! Copies the directory tree SRC to DST, which may be there already: no file is ever half there, and
-//! when it is done, all of it is on the disk.
+//! Copies the directory tree SRC to DST, which may be there already: no file is ever half there,
+//! and when it is done, all of it is on the disk.
 //!
 //!     cargo run --release --example install_tree -- SRC DST
 //!
 //! System calls, for each file: open(2) of it, and of its new directory with `O_TMPFILE`;
-//! copy_file_range(2). For each chunk of files: syncfs(2); linkat(2) for each, linkat(2) beside it and
-//! rename(2) where it exists; fsync(2) of each directory.
+//! copy_file_range(2). For each chunk of files: syncfs(2); linkat(2) for each, linkat(2) beside it
+//! and rename(2) where it exists; fsync(2) of each directory.
 use linkable::{Durability, OpenOptionsAnonymousExt, PublishBatch, PublishOptions};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Error, ErrorKind, IsTerminal, Write};

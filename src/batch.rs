@@ -13,7 +13,7 @@ use crate::durability::Durability;
 use crate::error::{PublishError, PublishErrorKind};
 use crate::linkable_file::LinkableFile;
 use crate::publish::{with_target, Failure, PublishOptions};
-use crate::sync_many::{self, BatchSync};
+use crate::sync_many::{BatchSync, FileSystems};
 use crate::target::Target;
 
 /// The most files that wait for a commit, whatever the limits of the process are.
@@ -35,13 +35,14 @@ const MOST_QUEUED: usize = 1 << 14;
 /// the disk holds for each chunk, and so does that of dropping a batch: what has not been committed
 /// is not published.
 ///
-/// A queued file takes about 200 bytes of memory and the length of its path; a published one, none.
+/// A queued file takes less than 200 bytes of memory besides its path; a published one, none.
 /// A file that could not be published stays open in the report.
 ///
 /// # Platform-specific behavior
 ///
-/// See [`BatchSync`] for how the contents reach the disk. Directories that you have made yourself are
-/// yours to sync: [`Durability::Full`] makes names durable, not the directories on the way to them.
+/// See [`BatchSync`] for how the contents reach the disk. Directories that you have made yourself
+/// are yours to sync: [`Durability::Full`] makes names durable, not the directories on the way to
+/// them.
 ///
 /// # Examples
 ///
@@ -129,8 +130,9 @@ impl PublishBatch {
 
     /// Whether nothing more is named once a file has failed; `false` unless said otherwise.
     ///
-    /// If contents cannot be synced, no file of that chunk gets its name. Files that have their names
-    /// by then keep them. All others come back as [`Cancelled`](crate::PublishErrorKind::Cancelled).
+    /// If contents cannot be synced, no file of that chunk gets its name. Files that have their
+    /// names by then keep them. All others come back as
+    /// [`Cancelled`](crate::PublishErrorKind::Cancelled).
     pub fn stop_at_first_error(&mut self, yes: bool) -> &mut Self {
         self.stop_at_first_error = yes;
         self
@@ -138,9 +140,9 @@ impl PublishBatch {
 
     /// How many descriptors the queue may hold, half of `RLIMIT_NOFILE` unless said otherwise.
     ///
-    /// An anonymous file has one, a named one two, and with [`Durability::Full`] each directory one. Where
-    /// a file needs a name before it is synced, see [`Durability`], it has two during a commit.
-    /// The larger the chunk, the fewer the flushes.
+    /// An anonymous file has one, a named one two, and with [`Durability::Full`] each directory
+    /// one. Where a file needs a name before it is synced, see [`Durability`], it has two during a
+    /// commit. The larger the chunk, the fewer the flushes.
     pub fn most_open(&mut self, descriptors: usize) -> &mut Self {
         self.most_open = descriptors;
         self
@@ -235,11 +237,12 @@ impl PublishBatch {
                 prepared.or_else(|failure| options.unless_copied(file, failure))
             })
         });
-        let queue = self.sync_contents(queue);
+        let mut synced = FileSystems::default();
+        let queue = self.sync_contents(queue, &mut synced);
         // If that has failed and is to stop the rest, nothing is named.
         let queue = self.each(queue, |batch, queued| batch.name(queued, &directories));
         if self.options.durability == Durability::Full {
-            self.sync_names(queue, &directories);
+            self.sync_names(queue, &directories, &mut synced);
         }
     }
 
@@ -271,12 +274,12 @@ impl PublishBatch {
         self.failures.push((index, failure.into_error(file, path)));
     }
 
-    fn sync_contents(&mut self, mut queue: Vec<Queued>) -> Vec<Queued> {
+    fn sync_contents(&mut self, mut queue: Vec<Queued>, synced: &mut FileSystems) -> Vec<Queued> {
         if self.options.durability == Durability::None || self.is_stopped() {
             return queue;
         }
         let mut files: Vec<_> = queue.iter_mut().map(|queued| &mut queued.file).collect();
-        let mut contents = sync_many::file_systems_of(&mut files, self.sync).into_iter();
+        let mut contents = synced.sync_contents(&mut files, self.sync).into_iter();
         self.each(queue, |batch, queued| {
             let contents = contents.next().unwrap_or_default();
             if !contents.synced {
@@ -305,19 +308,21 @@ impl PublishBatch {
     }
 
     /// Syncs each directory once; where it fails, all of its files are not durable.
-    fn sync_names(&mut self, queue: Vec<Queued>, directories: &Directories) {
-        let outcomes = directories.sync(self.sync);
+    fn sync_names(
+        &mut self,
+        queue: Vec<Queued>,
+        directories: &Directories,
+        synced: &mut FileSystems,
+    ) {
+        let outcomes = directories.sync(synced);
         for queued in queue {
             let outcome = with_target(&queued.path, |target| {
-                match outcomes.get(target.parent()) {
-                    Some(Ok(())) => Ok(()),
-                    Some(Err(errno)) => Err(Failure::NotDurable((*errno).into())),
+                let outcome = match outcomes.get(target.parent()) {
+                    Some(outcome) => *outcome,
                     // It cannot be opened for that, and the file is synced once more.
-                    None => {
-                        let synced = self.options.durability.sync_name(&queued.file.file, None);
-                        synced.map_err(Failure::NotDurable)
-                    }
-                }
+                    None => synced.sync_name(&queued.file.file),
+                };
+                outcome.map_err(|errno| Failure::NotDurable(errno.into()))
             });
             if let Err(failure) = outcome {
                 self.fail(queued, failure);
@@ -354,7 +359,7 @@ fn half_of_the_descriptors() -> usize {
 
 /// The directories of a chunk, opened before anything is flushed or named.
 ///
-/// Not a `HashMap`: that panics where a sandbox forbids getrandom(2).
+/// Not in a `HashMap`: that can panic where a sandbox forbids getrandom(2).
 #[derive(Default)]
 struct Directories {
     /// By path; `None` if it may not be read.
@@ -383,10 +388,10 @@ impl Directories {
     }
 
     /// Syncs those that may be read, and tells of each.
-    fn sync(&self, how: BatchSync) -> BTreeMap<&Path, Result<(), Errno>> {
-        let mut names = sync_many::Names::new(how);
+    fn sync(&self, synced: &mut FileSystems) -> BTreeMap<&Path, Result<(), Errno>> {
         let readable = |(path, directory): (_, &'_ Option<File>)| {
-            Some((PathBuf::as_path(path), names.sync(directory.as_ref()?)))
+            let outcome = synced.sync_name(directory.as_ref()?);
+            Some((PathBuf::as_path(path), outcome))
         };
         self.opened.iter().filter_map(readable).collect()
     }
@@ -427,8 +432,8 @@ impl BatchReport {
     ///
     /// # Errors
     ///
-    /// The failure of the file that was queued first among those that failed, not counting those that
-    /// were cancelled.
+    /// The failure of the file that was queued first among those that failed, not counting those
+    /// that were cancelled.
     pub fn into_result(self) -> Result<usize, PublishError> {
         let mut failures = self.failures;
         if failures.is_empty() {

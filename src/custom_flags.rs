@@ -118,17 +118,18 @@ impl Write for Reader {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         match self {
             Self::Before if piece != "custom_flags" => Ok(()),
-            _ => self.read(piece),
+            _ => self.after_key(piece),
         }
     }
 }
 
 impl Reader {
-    /// Out of line, as nearly every piece comes before.
-    #[cold]
-    fn read(&mut self, piece: &str) -> fmt::Result {
+    /// Takes the key, and what comes after it. Out of line, as nearly every piece comes before.
+    #[inline(never)]
+    fn after_key(&mut self, piece: &str) -> fmt::Result {
         let number = || piece.parse::<u32>().map(i64::from).map_err(|_| fmt::Error);
         *self = match *self {
+            // It is the key.
             Self::Before => Self::Name,
             Self::Name if piece == ": " => Self::Colon,
             Self::Colon if piece == "-" => Self::Minus,

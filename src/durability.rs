@@ -17,18 +17,19 @@ use crate::target::Target;
 /// | [`Full`](Self::Full) | whole | the whole new one | 2 |
 ///
 /// A flush is what takes the time: an fsync(2), which waits for the disk. `Full` for a name that
-/// replaces another costs the same two. [`PublishBatch`](crate::PublishBatch) shares them among files.
+/// replaces another costs the same two. [`PublishBatch`](crate::PublishBatch) shares them among
+/// files.
 ///
 /// # Where this is proven
 ///
 /// The repository has a harness, `tests/power-cut`, that cuts the power at every write which a file
 /// system makes, with and without random subsets and torn sectors of the writes that were not
-/// flushed yet, and mounts and judges what is left. `Contents` and `Full` held at every point
-/// for new and replaced files, with and without `O_TMPFILE`, by one thread and by four, on ext4, xfs
+/// flushed yet, and mounts and judges what is left. `Contents` and `Full` held at every point for
+/// new and replaced files, with and without `O_TMPFILE`, by one thread and by four, on ext4, xfs
 /// and btrfs of Linux 6.18 and on btrfs of 6.12; batches on btrfs of 6.12, too, and elsewhere at a
-/// sample of points; btrfs of 5.10 at a sample with one thread, anonymous files only. The
-/// harness also found every wrong order out that it was given. It lets the disk fail, too, with `EIO`
-/// at every one of its writes: what was reported was so.
+/// sample of points; btrfs of 5.10 at a sample with one thread, anonymous files only. The harness
+/// also found every wrong order out that it was given. It lets the disk fail, too, with `EIO` at
+/// every one of its writes: what was reported was so.
 ///
 /// # Platform-specific behavior
 ///
@@ -37,16 +38,16 @@ use crate::target::Target;
 ///   empty file behind it. There a file gets its temporary name before the sync, and goes on as a
 ///   named one does: a kill may leave that name, and where nothing can be renamed (an append-only
 ///   directory, some sandboxes) only `None` publishes.
-/// - **Without a journal** (ext2, and ext4 made without one, as sysfs tells) a directory can reach the
-///   disk before the inode that it names, so there the same is done. Then `Full` held at every point,
-///   for one thread, if the disk kept the order of writes (Linux 6.18). No more is promised: at
-///   `Contents` the replaced file may be gone before its name is, what several programs write at once
-///   arrives in any order, and a file system check may be needed first.
+/// - **Without a journal** (ext2, and ext4 made without one, as sysfs tells) a directory can reach
+///   the disk before the inode that it names, so there the same is done. Then `Full` held at every
+///   point, for one thread, if the disk kept the order of writes (Linux 6.18). No more is promised:
+///   at `Contents` the replaced file may be gone before its name is, what several programs write at
+///   once arrives in any order, and a file system check may be needed first.
 /// - **ext4 mounted with `data=writeback`** uses the blocks of a replaced file again before the
 ///   rename is on the disk, so that the old file can come back with another one's bytes. New names
 ///   are safe.
-/// - **A temporary name** can come back after a power cut, where there was one and the rename had not
-///   reached the disk; [`Full`](Self::Full) leaves none once it has returned.
+/// - **A temporary name** can come back after a power cut, where there was one and the rename had
+///   not reached the disk; [`Full`](Self::Full) leaves none once it has returned.
 /// - **No library can promise** anything of a disk that reports a flush which it has not made, or
 ///   that tears a sector; nor does a file system survive a torn superblock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -135,10 +135,9 @@ pub enum PublishErrorKind {
     /// `protected_hardlinks` after the privileges that it was opened with were dropped. Where it is
     /// the link, a copy can be allowed: [`allow_copy`](crate::PublishOptions::allow_copy).
     LinkForbidden,
-    /// fsync(2) of the contents failed (`EIO`, `ENOSPC`, `EDQUOT`; `EINVAL` where there is none). The
-    /// kernel then forgets what it
-    /// could not write and reports that once, so the file is spoilt, and every later publish fails
-    /// with the same error.
+    /// fsync(2) of the contents failed (`EIO`, `ENOSPC`, `EDQUOT`; `EINVAL` where there is none).
+    /// The kernel then forgets what it could not write and reports that once, so the file is
+    /// spoilt, and every later publish fails with the same error.
     SyncFailed,
     /// It is published, but fsync(2) of the directory failed: `EIO`, or `EINVAL`, `EBADF` and
     /// `EOPNOTSUPP` where a directory cannot be synced.

@@ -13,80 +13,108 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    /// The device that the file system is on.
-    pub(crate) fn device(self) -> u64 {
-        self.device
-    }
-
     /// Of an open file.
     pub(crate) fn of<Fd: AsFd>(file: Fd) -> Result<Self> {
-        Self::and_size(file).map(|(id, _)| id)
+        Status::of(file, 0).map(|status| status.id)
     }
 
-    /// Of an open file, and how many bytes are in it.
-    pub(crate) fn and_size<Fd: AsFd>(file: Fd) -> Result<(Self, u64)> {
-        by_statx(&file, "", AtFlags::EMPTY_PATH).unwrap_or_else(|| fstat(file).map(by_stat))
-    }
-
-    /// Of what `path` leads to, relative to `directory`; with `AT_SYMLINK_NOFOLLOW` of a symlink itself.
+    /// Of what `path` leads to, relative to `directory`; with `AT_SYMLINK_NOFOLLOW` of a symlink
+    /// itself.
     pub(crate) fn at<Fd: AsFd, P: Arg + Copy>(
         directory: Fd,
         path: P,
         flags: AtFlags,
     ) -> Result<Self> {
-        by_statx(&directory, path, flags)
-            .unwrap_or_else(|| statat(directory, path, flags).map(by_stat))
-            .map(|(id, _)| id)
+        Status::by_statx(&directory, path, flags, 0)
+            .unwrap_or_else(|| statat(directory, path, flags).map(Status::from))
+            .map(|status| status.id)
+    }
+
+    /// The device that the file system is on.
+    pub(crate) fn device(self) -> u64 {
+        self.device
     }
 }
 
-// The fields are narrower than 64 bits on some architectures. No file is shorter than nothing.
-#[allow(
-    clippy::useless_conversion,
-    clippy::unnecessary_cast,
-    clippy::cast_sign_loss
-)]
-fn by_stat(stat: Stat) -> (FileId, u64) {
-    let id = FileId {
-        device: stat.st_dev as u64,
-        inode: stat.st_ino as u64,
-    };
-    (id, stat.st_size as u64)
+/// What statx(2) tells of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Status {
+    pub(crate) id: FileId,
+    /// The length in bytes, if that was asked for.
+    pub(crate) size: u64,
+    /// A number of the mount that no other ever has, if that was asked for: Linux 6.8.
+    pub(crate) mount: Option<u64>,
 }
 
-/// The answer of statx(2), Linux 4.11, unless there is none, or a sandbox that says so.
-///
-/// stat(2) asks for the times, too. A file that was asked gets times of its own from the next change
-/// on (multigrain timestamps, Linux 6.13), which makes its sync dearer: on 6.18 a durable publish by
-/// 4 to 8 %, on ext4 and xfs. And a network file system asks its server.
+/// What can be asked for, see statx(2).
+pub(crate) const SIZE: u32 = 0x200;
+pub(crate) const MNT_ID_UNIQUE: u32 = 0x4000;
+
+impl Status {
+    /// Of an open file.
+    pub(crate) fn of<Fd: AsFd>(file: Fd, more: u32) -> Result<Self> {
+        Self::by_statx(&file, "", OPEN_FILE, more).unwrap_or_else(|| fstat(file).map(Self::from))
+    }
+
+    /// `None` where the kernel (before 4.11) or a sandbox does not have statx(2).
+    ///
+    /// Unlike stat(2) that is not asked for the times. A file whose times were read gets a finer
+    /// one at its next change (multigrain timestamps, Linux 6.13), which makes the sync after that
+    /// dearer: a durable publish by 4 to 8 % on ext4 and xfs (6.18).
+    #[cfg(target_os = "linux")]
+    fn by_statx<Fd: AsFd, P: Arg>(
+        directory: Fd,
+        path: P,
+        flags: AtFlags,
+        more: u32,
+    ) -> Option<Result<Self>> {
+        use rustix::fs::{makedev, statx, StatxFlags};
+        use rustix::io::Errno;
+
+        let wanted = StatxFlags::INO | StatxFlags::from_bits_retain(more);
+        match statx(directory, path, flags, wanted) {
+            Err(Errno::NOSYS | Errno::PERM) => None,
+            answer => Some(answer.map(|status| Self {
+                id: FileId {
+                    device: makedev(status.stx_dev_major, status.stx_dev_minor),
+                    inode: status.stx_ino,
+                },
+                size: status.stx_size,
+                mount:
+                    Some(status.stx_mnt_id).filter(|_| status.stx_mask & more & MNT_ID_UNIQUE != 0),
+            })),
+        }
+    }
+
+    /// Android's old seccomp policy kills the process for statx(2); other systems have none.
+    #[cfg(not(target_os = "linux"))]
+    fn by_statx<Fd: AsFd, P: Arg>(_: Fd, _: P, _: AtFlags, _: u32) -> Option<Result<Self>> {
+        None
+    }
+}
+
+/// `AT_EMPTY_PATH`, and `AT_STATX_DONT_SYNC`, as a server has nothing to say about what is asked;
+/// rustix does not have the latter everywhere.
 #[cfg(target_os = "linux")]
-fn by_statx<Fd: AsFd, P: Arg>(
-    directory: Fd,
-    path: P,
-    flags: AtFlags,
-) -> Option<Result<(FileId, u64)>> {
-    use rustix::fs::{makedev, statx, StatxFlags};
-    use rustix::io::Errno;
-
-    match statx(
-        directory,
-        path,
-        flags | AtFlags::STATX_DONT_SYNC,
-        StatxFlags::INO | StatxFlags::SIZE,
-    ) {
-        Err(Errno::NOSYS | Errno::PERM) => None,
-        answer => Some(answer.map(|statx| {
-            let id = FileId {
-                device: makedev(statx.stx_dev_major, statx.stx_dev_minor),
-                inode: statx.stx_ino,
-            };
-            (id, statx.stx_size)
-        })),
-    }
-}
-
-/// The sandbox of old Androids kills for it; elsewhere there is none.
+const OPEN_FILE: AtFlags = AtFlags::from_bits_retain(0x1000 | 0x4000);
 #[cfg(not(target_os = "linux"))]
-fn by_statx<Fd: AsFd, P: Arg>(_: Fd, _: P, _: AtFlags) -> Option<Result<(FileId, u64)>> {
-    None
+const OPEN_FILE: AtFlags = AtFlags::empty();
+
+impl From<Stat> for Status {
+    // The fields are narrower than 64 bits on some architectures. No file is shorter than nothing.
+    #[allow(
+        clippy::useless_conversion,
+        clippy::unnecessary_cast,
+        clippy::cast_sign_loss
+    )]
+    fn from(stat: Stat) -> Self {
+        Self {
+            id: FileId {
+                device: stat.st_dev as u64,
+                inode: stat.st_ino as u64,
+            },
+            size: stat.st_size as u64,
+            mount: None,
+        }
+    }
 }

@@ -7,8 +7,8 @@ use rustix::system::uname;
 /// Whether `open` knows `O_TMPFILE`.
 pub(crate) static BEFORE_3_11: KernelBefore = KernelBefore::new(3, 11);
 
-/// Whether syncfs(2) keeps errors to itself: those of contents before 5.8, those of the file system's
-/// own sync before 5.17.
+/// Whether syncfs(2) keeps errors to itself: those of contents before 5.8, those of the file
+/// system's own sync before 5.17.
 pub(crate) static BEFORE_5_17: KernelBefore = KernelBefore::new(5, 17);
 
 /// Whether btrfs is one that forgets an fsync(2) of a file without a name.
@@ -35,12 +35,6 @@ impl KernelBefore {
         self.answer.load(Ordering::Relaxed) == 2
     }
 
-    /// Whether [`Self::get`] has said no.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(crate) fn is_known_not_to_be(&self) -> bool {
-        self.answer.load(Ordering::Relaxed) == 1
-    }
-
     pub(crate) fn get(&self) -> bool {
         let mut answer = self.answer.load(Ordering::Relaxed);
         if answer == 0 {
@@ -52,7 +46,8 @@ impl KernelBefore {
     }
 }
 
-/// Whether a release such as `6.1.0-18-amd64` is older than a version. One that says nothing is not.
+/// Whether a release such as `6.1.0-18-amd64` is older than a version. One that says nothing is
+/// not.
 fn is_before(release: &[u8], major: u32, minor: u32) -> bool {
     let mut numbers = release
         .split(|byte| !byte.is_ascii_digit())

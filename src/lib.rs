@@ -23,8 +23,8 @@
 //! - [`write()`]: a whole file in one call.
 //! - [`OpenOptionsAnonymousExt::anonymous_in`]: opens a [`LinkableFile`], which is written like any
 //!   file.
-//! - [`LinkableFile::publish`] and [`LinkableFile::replace`]: give it its name, if that is free or in
-//!   any case.
+//! - [`LinkableFile::publish`] and [`LinkableFile::replace`]: give it its name, if that is free or
+//!   in any case.
 //! - [`PublishOptions`] and [`Durability`]: what it is to survive, a killed process or a power cut.
 //! - [`PublishOptions::allow_copy`]: across mounts, and where a sandbox forbids links.
 //! - [`PublishBatch`]: thousands of files with a few flushes.
@@ -46,14 +46,15 @@
 //! | `EINVAL` | emulators, the Nanos unikernel |
 //! | (not asked) | Android, whose policy denies link(2) |
 //!
-//! Supported since: ext2, ext3, ext4, tmpfs, minix and udf 3.11; xfs 3.15; btrfs and f2fs 3.16; ubifs
-//! 4.9; FUSE, if the server does it, 6.1; overlayfs 6.10.
+//! Supported since: ext2, ext3, ext4, tmpfs, minix and udf 3.11; xfs 3.15; btrfs and f2fs 3.16;
+//! ubifs 4.9; FUSE, if the server does it, 6.1; overlayfs 6.10.
 //!
 //! The named file is published in one step, too, but it is not invisible: whoever its mode and
 //! directory admit can open or remove it, and if the process is killed, the temporary name stays.
 //! An anonymous file can leave such a name only if it is stopped between linkat(2) and rename(2) of
-//! a [`replace`](LinkableFile::replace), while it is [copied](PublishOptions::allow_copy), or where a
-//! file needs a name before it is synced, see [`Durability`]. These names can be removed when no program that makes them is running.
+//! a [`replace`](LinkableFile::replace), while it is [copied](PublishOptions::allow_copy), or where
+//! a file needs a name before it is synced, see [`Durability`]. These names can be removed when no
+//! program that makes them is running.
 //!
 //! # What differs
 //!
@@ -83,12 +84,14 @@
 //!
 //! # What is not promised
 //!
-//! - Other hard links of a replaced file keep the old contents; the new file has its own mode, owner
-//!   and attributes; a symlink at the target is replaced, not followed.
+//! - Other hard links of a replaced file keep the old contents; the new file has its own mode,
+//!   owner and attributes; a symlink at the target is replaced, not followed.
 //! - Of two programs that load, change and replace a file, the later one wins.
 //! - inotify(7) shows a plain link as `IN_CREATE` of the name: watchers that wait for `IN_MOVED_TO`
 //!   or `IN_CLOSE_WRITE` miss it.
-//! - A file can be published in the mount that it was opened in, best in the same directory.
+//! - In another mount than that in which the file was opened it is
+//!   [`CrossesDevices`](PublishErrorKind::CrossesDevices), unless
+//!   [`allow_copy`](PublishOptions::allow_copy) is said.
 //! - On ZFS each link of a nameless file waits for a transaction group.
 #![forbid(unsafe_code)]
 

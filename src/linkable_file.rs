@@ -152,13 +152,14 @@ impl LinkableFile {
         PublishOptions::new().replace(true).publish(self, path)
     }
 
-    /// Whether the file has no temporary name, so that a killed process leaves nothing behind, unless
-    /// in the middle of a [`replace`](Self::replace).
+    /// Whether the file has no temporary name, so that a killed process leaves nothing behind,
+    /// unless in the middle of a [`replace`](Self::replace), of a
+    /// [copy](PublishOptions::allow_copy), or where a name comes before the sync, see
+    /// [`Durability`](crate::Durability).
     ///
     /// `false` where `O_TMPFILE` is not supported, and after a [`replace`](Self::replace) that
-    /// failed half-way (where a name comes before the sync, any publish: see
-    /// [`Durability`](crate::Durability)): the file then has a temporary name,
-    /// `.linkable-<random>.tmp`.
+    /// failed half-way (where a name comes before the sync, any publish): the file then has a
+    /// temporary name, `.linkable-<random>.tmp`.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.backend.is_unnamed()

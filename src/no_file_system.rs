@@ -8,10 +8,10 @@ pub(crate) fn forgets_unnamed(_: &File) -> bool {
     false
 }
 
-pub(crate) fn forgets_names(_: &File) -> bool {
-    false
-}
-
 pub(crate) fn syncfs(_: &File) -> rustix::io::Result<()> {
     Err(Errno::NOSYS)
+}
+
+pub(crate) fn syncfs_forgets_names(_: &File) -> Option<bool> {
+    None
 }

@@ -69,9 +69,10 @@ impl PublishOptions {
     ///
     /// That is where publishing would be refused as [`CrossesDevices`], [`NeverLinkable`] or
     /// [`ProcUnavailable`], or, if the file is anonymous, as [`LinkForbidden`]. The copy is made
-    /// under a hidden temporary name in the directory of `path`, and renamed: it appears in one step
-    /// all the same, as durably as was asked for, but it costs what the file's size costs, and a
-    /// killed process leaves the temporary name. Where the file system can share blocks (btrfs, xfs), they are shared. Holes stay holes.
+    /// under a hidden temporary name in the directory of `path`, and renamed: it appears in one
+    /// step all the same, as durably as was asked for, but it costs what the file's size costs, and
+    /// a killed process leaves the temporary name. Where the file system can share blocks (btrfs,
+    /// xfs), they are shared. Holes stay holes.
     ///
     /// It keeps the mode, the times, the extended attributes (xattr(7)) that users have set, the
     /// access control list and, where that is allowed, the owner; without its owner it is not

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::time::Instant;
 
-use rustix::fs::syncfs;
 use rustix::io::Errno;
 
-use crate::file_id::FileId;
+use crate::file_id::{FileId, Status, SIZE};
 use crate::file_system;
 use crate::kernel;
 use crate::linkable_file::LinkableFile;
@@ -29,11 +28,12 @@ pub enum BatchSync {
     Automatic,
     /// fsync(2) of each file: a flush for each, and no other program's data.
     EachFile,
-    /// One syncfs(2) for each file system of a chunk: one flush for all files; on btrfs, whose
-    /// fsync(2) of a directory then is not enough, one more for all names. It writes everything that
-    /// is dirty there, other programs' data too, and waits for it: where others write much, it may
-    /// take long, and slow them down. Where it could miss an error it is `EachFile`: before Linux
-    /// 5.17, and on other file systems than btrfs, ext2, ext3, ext4, tmpfs and xfs.
+    /// One syncfs(2) for each file system of a chunk, or subvolume: one flush for all files; on
+    /// btrfs, whose fsync(2) of a directory then is not enough, one more for all names. It writes
+    /// everything that is dirty there, other programs' data too, and waits for it: where others
+    /// write much, it may take long, and slow them down. Where it could miss an error it is
+    /// `EachFile`: before Linux 5.17, and on other file systems than btrfs, ext2, ext3, ext4, tmpfs
+    /// and xfs.
     FileSystem,
 }
 
@@ -44,77 +44,91 @@ pub(crate) struct Contents {
     pub(crate) synced: bool,
 }
 
-/// Syncs the file systems on which enough of `files` are, and tells of each file.
-pub(crate) fn file_systems_of(files: &mut [&mut LinkableFile], how: BatchSync) -> Vec<Contents> {
-    let at_least = match how {
-        BatchSync::EachFile => usize::MAX,
-        _ if kernel::BEFORE_5_17.get() => usize::MAX,
-        BatchSync::FileSystem => 1,
-        BatchSync::Automatic => WORTH_A_SYNCFS,
-    };
-    let known = |file: &&mut LinkableFile| FileId::and_size(&file.file).ok();
-    let known: Vec<_> = files.iter().map(known).collect();
-    let mut by_device = BTreeMap::<_, Vec<_>>::new();
-    for (index, known) in known.iter().enumerate() {
-        if let Some((id, _)) = known {
-            let on_device = by_device.entry(id.device()).or_default();
-            on_device.push(index);
-        }
-    }
-    by_device.retain(|_, on_device| {
-        // It tells of the errors since that file was opened: the first knows of all.
-        let first = on_device
-            .iter()
-            .copied()
-            .min_by_key(|&i| files[i].told_since);
-        first
-            .filter(|_| on_device.len() >= at_least)
-            .map_or(false, |first| {
-                let outcome = file_system::syncfs(&files[first].file);
-                files[first].told_since = Instant::now();
-                outcome.is_ok()
-            })
-    });
-    let contents = |(id, bytes): (FileId, u64)| Contents {
-        bytes,
-        synced: by_device.contains_key(&id.device()),
-    };
-    let all = known.into_iter();
-    all.map(|known| known.map(contents).unwrap_or_default())
-        .collect()
+/// The file systems of a chunk that syncfs(2) has synced.
+///
+/// By the device, which on btrfs is one for each subvolume. Not in a `HashMap`: that can panic
+/// where a sandbox forbids getrandom(2).
+#[derive(Default)]
+pub(crate) struct FileSystems(BTreeMap<u64, Names>);
+
+/// How names reach the disk after that.
+enum Names {
+    /// By fsync(2) of each directory.
+    EachDirectory,
+    /// By another syncfs(2) for all; what came of it, if there was one.
+    FileSystem(Option<Result<(), Errno>>),
 }
 
-/// How the names in the directories of a chunk reach the disk.
-pub(crate) struct Names {
-    /// Whether syncfs(2) may be used, as for the contents.
-    by_file_system: bool,
-    /// What came of the file systems that were synced for that.
-    devices: BTreeMap<u64, Result<(), Errno>>,
-}
-
-impl Names {
-    pub(crate) fn new(how: BatchSync) -> Self {
-        Self {
-            by_file_system: how != BatchSync::EachFile && !kernel::BEFORE_5_17.get(),
-            devices: BTreeMap::new(),
-        }
-    }
-
-    /// fsync(2) of the directory, or where that is not enough, one syncfs(2) for all on a device.
-    pub(crate) fn sync(&mut self, directory: &File) -> Result<(), Errno> {
-        if self.by_file_system && file_system::forgets_names(directory) {
-            let sync = || syncfs(directory);
-            let outcome = match FileId::of(directory) {
-                Ok(id) => *self.devices.entry(id.device()).or_insert_with(sync),
-                Err(_) => sync(),
-            };
-            match outcome {
-                // A sandbox: then the contents were synced one by one, too.
-                Err(Errno::NOSYS | Errno::PERM) => {}
-                outcome => return outcome,
+impl FileSystems {
+    /// Syncs those on which enough of `files` are, and tells of each file.
+    pub(crate) fn sync_contents(
+        &mut self,
+        files: &mut [&mut LinkableFile],
+        how: BatchSync,
+    ) -> Vec<Contents> {
+        let at_least = match how {
+            BatchSync::EachFile => usize::MAX,
+            _ if kernel::BEFORE_5_17.get() => usize::MAX,
+            BatchSync::FileSystem => 1,
+            BatchSync::Automatic => WORTH_A_SYNCFS,
+        };
+        let status = |file: &&mut LinkableFile| Status::of(&file.file, SIZE).ok();
+        let status: Vec<_> = files.iter().map(status).collect();
+        let mut by_device = BTreeMap::<_, Vec<_>>::new();
+        for (index, status) in status.iter().enumerate() {
+            if let Some(status) = status {
+                let on_device = by_device.entry(status.id.device()).or_default();
+                on_device.push(index);
             }
         }
-        let synced = directory.sync_all();
-        synced.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        by_device.retain(|_, on_device| on_device.len() >= at_least);
+        for (device, on_device) in by_device {
+            // It tells of the errors since that file was opened: the first knows of all.
+            let first = on_device.into_iter().min_by_key(|&i| files[i].told_since);
+            if let Some(first) = first {
+                if let Some(names) = sync_file_system(files[first]) {
+                    self.0.insert(device, names);
+                }
+            }
+        }
+        let contents = |status: Status| Contents {
+            bytes: status.size,
+            synced: self.0.contains_key(&status.id.device()),
+        };
+        let all = status.into_iter();
+        all.map(|status| status.map(contents).unwrap_or_default())
+            .collect()
     }
+
+    /// Syncs a directory, or a file for its name.
+    pub(crate) fn sync_name(&mut self, file: &File) -> Result<(), Errno> {
+        // In doubt, the way that serves everywhere.
+        let mut unknown = Names::FileSystem(None);
+        let names = match FileId::of(file) {
+            Ok(id) => self.0.get_mut(&id.device()),
+            Err(_) => Some(&mut unknown).filter(|_| !self.0.is_empty()),
+        };
+        match names {
+            Some(Names::FileSystem(outcome)) => {
+                *outcome.get_or_insert_with(|| file_system::syncfs(file))
+            }
+            Some(Names::EachDirectory) | None => {
+                let synced = file.sync_all();
+                synced.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+            }
+        }
+    }
+}
+
+/// syncfs(2) by the descriptor of `file`, where that serves.
+fn sync_file_system(file: &mut LinkableFile) -> Option<Names> {
+    let forgets_names = file_system::syncfs_forgets_names(&file.file)?;
+    let synced = file_system::syncfs(&file.file);
+    file.told_since = Instant::now();
+    synced.ok()?;
+    Some(if forgets_names {
+        Names::FileSystem(None)
+    } else {
+        Names::EachDirectory
+    })
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{accessat, fstat, stat, Access, CWD};
+use rustix::fs::{accessat, Access, AtFlags, CWD};
 use rustix::io::Errno;
 
+use crate::file_id::FileId;
 use crate::platform::EFFECTIVE_USER;
 
 /// A path as the kernel wants it, relative to a directory that is open or to the current one.
@@ -86,10 +87,8 @@ impl<'a> Target<'a> {
 
     /// Whether the name would be in another file system than the file.
     pub(crate) fn is_on_another_device(&self, file: &File) -> bool {
-        match (stat(self.parent()), fstat(file)) {
-            (Ok(there), Ok(here)) => there.st_dev != here.st_dev,
-            _ => false,
-        }
+        let there = FileId::at(CWD, self.parent(), AtFlags::empty());
+        matches!((there, FileId::of(file)), (Ok(there), Ok(here)) if there.device() != here.device())
     }
 
     /// Whether names may be made in the directory, or that cannot be told.

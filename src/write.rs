@@ -10,9 +10,9 @@ use crate::target;
 /// Writes a file in one step: [`std::fs::write`], but atomic.
 ///
 /// At every moment, and after a power cut, `path` is the whole new file or what it was before, the
-/// whole old one or nothing; see [`Durability::Contents`](crate::Durability::Contents). Unlike `std::fs::write` it makes a new
-/// file: the mode is `0o666` less the umask whatever the old one's was, other hard links keep the
-/// old contents, and a symlink at `path` is replaced itself.
+/// whole old one or nothing; see [`Durability::Contents`](crate::Durability::Contents). Unlike
+/// `std::fs::write` it makes a new file: the mode is `0o666` less the umask whatever the old one's
+/// was, other hard links keep the old contents, and a symlink at `path` is replaced itself.
 ///
 /// # Errors
 ///

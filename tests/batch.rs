@@ -178,7 +178,7 @@ on_both_routes! {
         let dir = bed.dir().to_owned();
         let report = in_thread(move || {
             deny(libc::EIO, &[Rule::call(libc::SYS_syncfs)]);
-            let mut batch = PublishBatch::new();
+            let mut batch = batch_of(Durability::Full);
             for (i, file) in files.into_iter().enumerate() {
                 batch.publish(file, dir.join(i.to_string()));
             }

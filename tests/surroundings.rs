@@ -131,9 +131,9 @@ on_both_routes! {
         }));
     }
 
-    /// As container managers have it that are older than the call.
+    /// Seccomp profiles that are older than the call have it so.
     fn a_sandbox_without_statx_serves(bed: &Bed) {
-        // std would not even clean up.
+        // In a child, as std could not clean up either.
         assert!(in_child(|| {
             deny(libc::EPERM, &[Rule::call(libc::SYS_statx)]);
             drop(bed.file("dropped"));

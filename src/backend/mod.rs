@@ -2,8 +2,8 @@
 //!
 //! A back end opens a new file in a directory and gives it a name in one step, with `publish` if
 //! the name is free and with `replace` in any case. It changes nothing on failure, save that the
-//! file may have got a temporary name by then, which the back end owns. What it owns it removes when
-//! it is dropped. All else that can be done to a file is done to the [`File`].
+//! file may have got a temporary name by then, which the back end owns. What it owns it removes
+//! when it is dropped. All else that can be done to a file is done to the [`File`].
 //!
 //! This is the only module that asks which of the two it is.
 
@@ -120,8 +120,8 @@ impl Backend {
 
     /// Sees to it that fsync(2) of the file is worth something.
     ///
-    /// Where that forgets a file without a name, the file gets a temporary one first, and goes on as
-    /// a named one does.
+    /// Where that forgets a file without a name, the file gets a temporary one first, and goes on
+    /// as a named one does.
     pub(crate) fn prepare_for_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         if !self.is_unnamed() || !file_system::forgets_unnamed(file) {
             return Ok(());

@@ -232,8 +232,9 @@ thread_local!(static NAMES_DRAWN: Cell<u64> = const { Cell::new(0) });
 
 /// Hidden, recognisable, and short whatever the target is called.
 ///
-/// Different from others, which is all that is needed: nobody can make use of a guessed name, as the
-/// file is made with `O_EXCL`. That takes the time, the thread and a number, and no system call.
+/// Different from others, which is all that is needed: nobody can make use of a guessed name, as
+/// the file is made with `O_EXCL`. That takes the time, the thread and a number, and no system
+/// call.
 fn random_name() -> Utf8PathBuf {
     let mut hasher = DefaultHasher::new();
     SystemTime::now().hash(&mut hasher);

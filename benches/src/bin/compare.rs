@@ -3,8 +3,9 @@
 //!     compare [--only GROUP]… [--file-system NAME]… [--rounds N] [--smoke]
 //!
 //! Prints Markdown. Root mounts tmpfs, ext4, xfs and btrfs for it, the latter from images in
-//! `$TMPDIR`; everybody else has `tmpfs` in /dev/shm, and `tmpdir`. `--smoke` shows in seconds that everything works, and its figures mean nothing.
-//! A goal that is not met is no failure; what could not be measured is.
+//! `$TMPDIR`; everybody else has `tmpfs` in /dev/shm, and `tmpdir`. `--smoke` shows in seconds that
+//! everything works, and its figures mean nothing. A goal that is not met is no failure; what could
+//! not be measured is.
 
 use std::error::Error;
 use std::process::ExitCode;

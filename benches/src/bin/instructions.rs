@@ -1,4 +1,5 @@
-//! Counts what linkable costs in user space, in instructions, and what reading the custom flags does.
+//! Counts what linkable costs in user space, in instructions, and what reading the custom flags
+//! does.
 //!
 //!     instructions
 //!

@@ -136,8 +136,8 @@ pub const WRITE: Method = Method {
     save: |_, target, contents| fs::write(&target.path, contents),
 };
 
-/// Saves all of `targets` with as few flushes as there can be: the files of a chunk are written, the
-/// file system is synced once, they are linked; last, their directories are synced once each.
+/// Saves all of `targets` with as few flushes as there can be: the files of a chunk are written,
+/// the file system is synced once, they are linked; last, their directories are synced once each.
 pub fn save_all(
     directories: &[Place],
     targets: &[(usize, Target)],

@@ -68,7 +68,8 @@ pub const REPLACE_NAMED: Method = Method {
     ..REPLACE
 };
 
-/// All files in one [`PublishBatch`] at the level `Full`; `targets` have the place that they are in.
+/// All files in one [`PublishBatch`] at the level `Full`; `targets` have the place that they are
+/// in.
 ///
 /// # Errors
 ///

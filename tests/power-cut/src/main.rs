@@ -3,14 +3,15 @@
 //!     power-cut [--one-in N] [--subsets N] [--only FILE-SYSTEM] [--promised]
 //!               [--record DIR | --judge DIR]
 //!
-//! A workload runs on a file system on a disk that logs every write and every flush. Then, for every
-//! write, the disk is rebuilt as a power cut would have left it, in order and with random subsets of
-//! the writes that were not flushed yet, mounted, and compared with what was promised at that
-//! moment. Prints a table, and fails if a promise was broken, or if an order that is known to be wrong
-//! was not found out.
+//! A workload runs on a file system on a disk that logs every write and every flush. Then, for
+//! every write, the disk is rebuilt as a power cut would have left it, in order and with random
+//! subsets of the writes that were not flushed yet, mounted, and compared with what was promised at
+//! that moment. Prints a table, and fails if a promise was broken, or if an order that is known to
+//! be wrong was not found out.
 //!
 //! One kernel can `--record` into a directory what another is to `--judge`: a slow one, that of an
-//! emulator say, need not mount thousands of images. `--promised` leaves out what is only to be found out.
+//! emulator say, need not mount thousands of images. `--promised` leaves out what is only to be
+//! found out.
 //!
 //! After that the disk fails at every one of its writes, see [`failing`].
 //!

@@ -132,7 +132,8 @@ impl Run<'_> {
         (self.outcome.published && !whole).then(|| "named before it was synced".to_owned())
     }
 
-    /// The name is synced when `Full` returns `Ok`; if that failed, and only then, it is `NotDurable`.
+    /// The name is synced when `Full` returns `Ok`; if that failed, and only then, it is
+    /// `NotDurable`.
     fn name_sync(&self) -> Option<String> {
         let naming = self.naming().filter(|_| self.outcome.published)?;
         let syncs = || self.calls[naming..].iter().filter(|call| call.is_sync());
@@ -201,8 +202,9 @@ impl Run<'_> {
     /// Whether the very calls that were to remove the temporary name, for the last time, have
     /// failed: unlinkat(2), or the look whether the name still is the file's.
     ///
-    /// As long as there is a handle, its drop is the last time. Without one, a look is a part of the
-    /// clean-up only if the operation was over by then: it had failed, or the file is published.
+    /// As long as there is a handle, its drop is the last time. Without one, a look is a part of
+    /// the clean-up only if the operation was over by then: it had failed, or the file is
+    /// published.
     fn clean_up_was_hit(&self) -> bool {
         self.calls.iter().enumerate().any(|(index, call)| {
             let in_drop = call.phase == Phase::Drop;
@@ -226,9 +228,9 @@ impl Run<'_> {
         self.operation == Operation::Drop || self.outcome.published || failed
     }
 
-    /// Whether the kernel says, wrongly, that the name just linked beside the target is gone. Then it
-    /// may be in a directory that was moved away, and the file must not be renamed from where it is
-    /// not, but linked again.
+    /// Whether the kernel says, wrongly, that the name just linked beside the target is gone. Then
+    /// it may be in a directory that was moved away, and the file must not be renamed from where it
+    /// is not, but linked again.
     fn is_told_of_a_lost_name(&self, index: usize) -> bool {
         let links = |call: &Call| call.name == "linkat" && call.about == About::Temporary;
         let gone = self.calls[index].harm == Some(Harm::Errno(libc::ENOENT));

@@ -1,4 +1,5 @@
-//! Fails, and kills at, every system call of the library's operations, and judges what it has promised.
+//! Fails, and kills at, every system call of the library's operations, and judges what it has
+//! promised.
 //!
 //!     sweep [--only OPERATION] [--verbose]
 //!
@@ -10,8 +11,8 @@
 //!
 //!     sweep run OPERATION ROUTE publish|drop DIRECTORY [CALL:ERRNO[+] | CALL:kill]...
 //!
-//! does one of these runs in an empty directory, and prints its calls: what is left of the handle is
-//! published without a fault, or dropped. `+` is a fault that lasts.
+//! does one of these runs in an empty directory, and prints its calls: what is left of the handle
+//! is published without a fault, or dropped. `+` is a fault that lasts.
 
 mod call;
 mod directory;

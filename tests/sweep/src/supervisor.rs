@@ -36,7 +36,8 @@ enum Answer {
     Success,
 }
 
-/// Where the main thread leaves the listener: it can tell nobody by a call that waits for an answer.
+/// Where the main thread leaves the listener: it can tell nobody by a call that waits for an
+/// answer.
 static LISTENER: AtomicI32 = AtomicI32::new(-1);
 
 impl Supervisor {
@@ -128,8 +129,8 @@ fn supervise(state: &Mutex<State>) {
         }
     };
     loop {
-        // SAFETY: zero is a value of both, and the kernel wants to find zeros in the first one. Each
-        // ioctl(2) takes what it is given.
+        // SAFETY: zero is a value of both, and the kernel wants to find zeros in the first one.
+        // Each ioctl(2) takes what it is given.
         unsafe {
             let mut question: libc::seccomp_notif = zeroed();
             if libc::ioctl(

@@ -99,8 +99,8 @@ impl Row {
         }
     }
 
-    /// The runs that end with this fault, met by `call`; if it is the only one, also those in which it
-    /// lasts. Returns the report of the longest in which it comes once.
+    /// The runs that end with this fault, met by `call`; if it is the only one, also those in which
+    /// it lasts. Returns the report of the longest in which it comes once.
     fn fail(&mut self, faults: &[Fault], call: &str) -> (Report, Afterwards) {
         let once = self.run_and_drop(faults, call);
         let &[fault] = faults else {
