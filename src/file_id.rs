@@ -38,6 +38,7 @@ impl FileId {
 
 /// What statx(2) tells of a file.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) struct Status {
     pub(crate) id: FileId,
     /// The length in bytes, if that was asked for.
@@ -48,6 +49,7 @@ pub(crate) struct Status {
 
 /// What can be asked for, see statx(2).
 pub(crate) const SIZE: u32 = 0x200;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) const MNT_ID_UNIQUE: u32 = 0x4000;
 
 impl Status {
