@@ -272,6 +272,7 @@ fn on_old_btrfs_a_temporary_name_comes_before_the_sync() {
 fn calls_on(test: &str, kinds: &[&str], operation: fn(&Path)) -> Vec<Call> {
     kernel::own_mounts();
     let base = tempfile::tempdir().unwrap();
+    kernel::mount_new("tmpfs", base.path(), "");
     let mounted = base.path().join("mounted");
     fs::create_dir(&mounted).unwrap();
     let image = base.path().join("image");
@@ -287,6 +288,7 @@ fn calls_on(test: &str, kinds: &[&str], operation: fn(&Path)) -> Vec<Call> {
         }
     });
     kernel::unmount_at(&mounted);
+    kernel::unmount_at(base.path());
     calls
 }
 
