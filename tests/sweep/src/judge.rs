@@ -138,11 +138,7 @@ impl Run<'_> {
         let naming = self.naming().filter(|_| self.outcome.published)?;
         let syncs = || self.calls[naming..].iter().filter(|call| call.is_sync());
         let promised = self.operation.durability() == Some(Durability::Full);
-        // Where there is no syncfs(2), the directories are synced one by one.
-        let is_absent = |call: &Call, errno| {
-            call.name == "syncfs" && [libc::ENOSYS, libc::EPERM].contains(&errno)
-        };
-        let failed = syncs().any(|call| failed(call).is_some_and(|errno| !is_absent(call, errno)));
+        let failed = syncs().any(|call| failed(call).is_some());
         let kept = syncs().any(Call::was_made) && !failed;
         let told = self.outcome.kind == Some(PublishErrorKind::NotDurable);
         // A call that was interrupted may be handed to the caller, too.
