@@ -27,9 +27,9 @@ use crate::target::Target;
 /// flushed yet, and mounts and judges what is left. `Contents` and `Full` held at every point for
 /// new and replaced files, one by one and in a [batch](crate::PublishBatch), with and without
 /// `O_TMPFILE`, by one thread and by four, on ext4, xfs and btrfs of Linux 6.18 and on btrfs of
-/// 6.12; on btrfs of 5.10 at a sample of points with one thread, anonymous files only. The harness
-/// also found every wrong order out that it was given. It lets the disk fail, too, with `EIO` at
-/// every one of its writes: what was reported was so.
+/// 6.12; on btrfs of 6.1 at a sample of points, and of 5.10 at one with one thread, anonymous files
+/// only. The harness also found every wrong order out that it was given. It lets the disk fail,
+/// too, with `EIO` at every one of its writes: what was reported was so.
 ///
 /// # Platform-specific behavior
 ///
