@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+pub(crate) use rustix::fs::syncfs;
 use rustix::fs::{fstatfs, major, minor};
 
 use crate::file_id::{Status, MNT_ID_UNIQUE};
@@ -65,8 +66,6 @@ pub(crate) fn forgets_unnamed(file: &File) -> bool {
     answer.unwrap_or(false)
 }
 
-pub(crate) use rustix::fs::syncfs;
-
 /// Whether fsync(2) of a directory, after a syncfs(2), may leave out names of the files that were
 /// synced; `None` where syncfs(2) is not known to flush all that fsync(2) would and to tell of its
 /// errors.
@@ -88,8 +87,8 @@ fn kind(file: &File) -> Option<u32> {
     fstatfs(file).ok().map(|stat| stat.f_type as u32)
 }
 
-/// Whether an ext2, ext3 or ext4 was made without one, if that can be told: not without sysfs, nor
-/// of an ext4 where the kernel is too old for `journal_task` (found on 5.10).
+/// Whether an ext2, ext3 or ext4 was made without one, if that can be told: not without sysfs. An
+/// ext4 is taken to have one where the kernel is too old for `journal_task` (found on 5.10).
 fn has_no_journal(device: u64) -> Option<bool> {
     let by_number = format!("/sys/dev/block/{}:{}", major(device), minor(device));
     let path = fs::read_link(by_number).ok()?;

@@ -104,9 +104,13 @@ impl FileSystems {
     pub(crate) fn sync_name(&mut self, file: &File) -> Result<(), Errno> {
         // In doubt, the way that serves everywhere.
         let mut unknown = Names::FileSystem(None);
-        let names = match FileId::of(file) {
-            Ok(id) => self.0.get_mut(&id.device()),
-            Err(_) => Some(&mut unknown).filter(|_| !self.0.is_empty()),
+        let names = if self.0.is_empty() {
+            None
+        } else {
+            match FileId::of(file) {
+                Ok(id) => self.0.get_mut(&id.device()),
+                Err(_) => Some(&mut unknown),
+            }
         };
         match names {
             Some(Names::FileSystem(outcome)) => {
