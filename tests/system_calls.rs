@@ -149,10 +149,25 @@ fn a_named_publish_costs_nine_calls() {
 /// From Linux 6.13 on that makes the sync of a file dearer.
 #[test]
 #[ignore = "needs strace"]
-fn nobody_asks_for_the_times_of_a_file() {
-    let test = "nobody_asks_for_the_times_of_a_file";
+fn nobody_asks_for_the_times_of_an_unnamed_file() {
+    let test = "nobody_asks_for_the_times_of_an_unnamed_file";
+    let calls = calls_of_save(test, true, true, Durability::Full);
+    asks_for_identity_only(&calls);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn nobody_asks_for_the_times_of_a_named_file() {
+    let test = "nobody_asks_for_the_times_of_a_named_file";
+    deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
     let calls = calls_of_any_save(test, true, true, Durability::Full);
+    asks_for_identity_only(&calls);
+}
+
+#[track_caller]
+fn asks_for_identity_only(calls: &[Call]) {
     let is_stat = |call: &&Call| call.name.contains("stat");
+    assert!(calls.iter().any(|call| is_stat(&call)));
     for call in calls.iter().filter(is_stat) {
         let asked = call.text.split('{').next().unwrap();
         assert!(asked.contains("STATX_INO"), "{asked}");
