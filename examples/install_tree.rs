@@ -84,7 +84,7 @@ fn queue_tree(
             let mode = from.metadata()?.permissions().mode();
             let mut file = OpenOptions::new().mode(mode).anonymous_in(target)?;
             io::copy(&mut File::open(&from)?, file.as_file_mut())?;
-            batch.replace(file, to);
+            batch.add_replacing(file, to);
         } else {
             return Err(Error::new(
                 ErrorKind::Unsupported,

@@ -95,46 +95,25 @@
 //! - On ZFS each link of a nameless file waits for a transaction group.
 #![forbid(unsafe_code)]
 
-#[cfg(not(unix))]
-compile_error!(
-    "linkable needs a Unix system, best Linux, whose linkat(2) can name a file that has no name; \
-     for Windows there is the crate tempfile"
-);
-
 mod backend;
-mod batch;
-mod copy;
 mod custom_flags;
-mod durability;
 mod error;
-mod file_id;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod file_system;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[path = "no_file_system.rs"]
-mod file_system;
-mod kernel;
+mod error_kind;
 mod linkable_file;
+mod metadata;
 mod open_options;
-mod platform;
-mod procfs;
 mod publish;
-mod sync_many;
+mod sys;
 mod target;
 mod write;
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-mod xattr;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-#[path = "no_xattr.rs"]
-mod xattr;
 
-pub use batch::{BatchProgress, BatchReport, PublishBatch};
-pub use durability::Durability;
-pub use error::{PublishError, PublishErrorKind};
+pub use error::PublishError;
+pub use error_kind::PublishErrorKind;
 pub use linkable_file::LinkableFile;
 pub use open_options::OpenOptionsAnonymousExt;
-pub use publish::PublishOptions;
-pub use sync_many::BatchSync;
+pub use publish::{
+    BatchProgress, BatchReport, BatchSync, Durability, PublishBatch, PublishOptions,
+};
 pub use write::write;
 
 #[cfg(doctest)]

@@ -3,17 +3,17 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
-use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::backend::Backend;
-use crate::error::{PublishError, PublishErrorKind};
-use crate::procfs;
-use crate::publish::{Failure, PublishOptions};
+use crate::error_kind::PublishErrorKind;
+use crate::sys;
+use crate::target::Target;
 
 /// A file that gets its name last.
 ///
@@ -51,107 +51,82 @@ use crate::publish::{Failure, PublishOptions};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[must_use = "a file that is not published is gone when it is dropped"]
-#[derive(Debug)]
 pub struct LinkableFile {
-    pub(crate) file: File,
-    pub(crate) backend: Backend,
-    /// Why the last attempt to publish failed, as found out when it did.
-    pub(crate) refusal: PublishErrorKind,
+    file: File,
+    backend: Backend,
+    /// Why the last attempt to publish failed.
+    last_failure: PublishErrorKind,
     /// The errno of a failed content sync. That is final: the kernel has marked the pages clean and
     /// reports it once, so a second fsync(2) would succeed and mean nothing.
-    pub(crate) spoilt: Option<Errno>,
-    /// Since when syncfs(2) of the descriptor has not told of the errors of the file system.
-    pub(crate) told_since: Instant,
+    spoilt: Option<Errno>,
+    /// syncfs(2) of this descriptor reports the errors of the file system since this moment.
+    errors_seen_at: Instant,
 }
 
+/// What the rest of the crate does with a file.
 impl LinkableFile {
     pub(crate) fn new(file: File, backend: Backend) -> Self {
         Self {
             file,
             backend,
-            refusal: PublishErrorKind::Other,
+            last_failure: PublishErrorKind::Other,
             spoilt: None,
-            told_since: Instant::now(),
+            errors_seen_at: Instant::now(),
         }
     }
 
-    /// Fails if the file is spoilt.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
-        match self.spoilt {
-            Some(errno) => Err(Failure::sync(errno.into())),
-            None => Ok(()),
-        }
+    pub(crate) fn last_failure(&self) -> PublishErrorKind {
+        self.last_failure
     }
 
-    /// Gives the file the name `path` in one step, if that is free.
-    ///
-    /// Never replaces, and never follows a symlink at `path`. Of several racing publishers exactly
-    /// one wins. The contents are synced first: this is [`PublishOptions::publish`] with its
-    /// defaults.
-    ///
-    /// # Errors
-    ///
-    /// See [`PublishOptions::publish`]: the file comes back, and nothing has happened.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::fs::OpenOptions;
-    /// use linkable::{OpenOptionsAnonymousExt, PublishErrorKind};
-    ///
-    /// # let dir = tempfile::tempdir()?;
-    /// # let dir = dir.path();
-    /// let first = OpenOptions::new().anonymous_in(dir)?;
-    /// let second = OpenOptions::new().anonymous_in(dir)?;
-    /// first.publish(dir.join("lock"))?;
-    /// let error = second.publish(dir.join("lock")).unwrap_err();
-    /// assert_eq!(error.kind(), PublishErrorKind::AlreadyExists);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[doc(alias = "linkat")]
-    #[doc(alias = "link")]
-    #[doc(alias = "persist_noclobber")]
-    pub fn publish<P: AsRef<Path>>(self, path: P) -> Result<File, PublishError> {
-        PublishOptions::new().publish(self, path)
+    pub(crate) fn set_last_failure(&mut self, kind: PublishErrorKind) {
+        self.last_failure = kind;
     }
 
-    /// Gives the file the name `path` in one step, whatever file has that name.
-    ///
-    /// At every moment `path` is the whole old file or the whole new one. A symlink at `path` is
-    /// replaced itself, not followed. The contents are synced first: this is
-    /// [`PublishOptions::publish`] with [`replace(true)`](PublishOptions::replace).
-    ///
-    /// # Errors
-    ///
-    /// See [`PublishOptions::publish`]: the file comes back, and nothing has happened. It may come
-    /// back with a temporary name beside `path`, which it removes when it is dropped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::fs::{self, OpenOptions};
-    /// # use std::io::Write;
-    /// use linkable::OpenOptionsAnonymousExt;
-    ///
-    /// # let dir = tempfile::tempdir()?;
-    /// # let dir = dir.path();
-    /// let config = dir.join("config.toml");
-    /// fs::write(&config, "colour = 'red'")?;
-    ///
-    /// let mut file = OpenOptions::new().anonymous_in(dir)?;
-    /// file.write_all(b"colour = 'blue'")?;
-    /// file.replace(&config)?;
-    /// assert_eq!(fs::read_to_string(&config)?, "colour = 'blue'");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[doc(alias = "rename")]
-    #[doc(alias = "persist")]
-    #[doc(alias = "commit")]
-    #[doc(alias = "atomic")]
-    pub fn replace<P: AsRef<Path>>(self, path: P) -> Result<File, PublishError> {
-        PublishOptions::new().replace(true).publish(self, path)
+    pub(crate) fn spoilt(&self) -> Option<Errno> {
+        self.spoilt
     }
 
+    /// Syncs the contents. A failure spoils the file.
+    pub(crate) fn sync_contents(&mut self) -> io::Result<()> {
+        self.file.sync_all().map_err(|error| {
+            self.spoilt = Some(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+            error
+        })
+    }
+
+    /// Syncs the whole file system, and reports its errors since [`Self::errors_seen_at`].
+    pub(crate) fn sync_file_system(&mut self) -> rustix::io::Result<()> {
+        let synced = sys::syncfs(&self.file);
+        self.errors_seen_at = Instant::now();
+        synced
+    }
+
+    pub(crate) fn errors_seen_at(&self) -> Instant {
+        self.errors_seen_at
+    }
+
+    pub(crate) fn name_before_sync(&mut self, target: &Target<'_>) -> io::Result<()> {
+        self.backend.name_before_sync(&self.file, target)
+    }
+
+    /// Gives the file its name, if that is free.
+    pub(crate) fn take_name(&mut self, target: &Target<'_>) -> io::Result<()> {
+        self.backend.publish(&self.file, target)
+    }
+
+    /// Gives the file its name, whatever had that before.
+    pub(crate) fn take_over_name(&mut self, target: &Target<'_>) -> io::Result<()> {
+        self.backend.replace(&self.file, target)
+    }
+
+    /// Whether there was a temporary name that is no longer the file's.
+    pub(crate) fn has_lost_its_name(&self) -> bool {
+        self.backend.has_lost_its_name()
+    }
+}
+
+impl LinkableFile {
     /// Whether the file has no temporary name, so that a killed process leaves nothing behind,
     /// unless in the middle of a [`replace`](Self::replace), of a
     /// [copy](PublishOptions::allow_copy), or where a name comes before the sync, see
@@ -202,7 +177,7 @@ impl LinkableFile {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn reopen(&self) -> io::Result<File> {
-        let open = |access| procfs::reopen(&self.file, access);
+        let open = |access| sys::reopen(&self.file, access);
         let refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
         match open(OFlags::RDWR) {
             Err(error) if refused(&error) => match open(OFlags::RDONLY) {
@@ -211,6 +186,15 @@ impl LinkableFile {
             },
             both => both,
         }
+    }
+}
+
+impl fmt::Debug for LinkableFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkableFile")
+            .field("fd", &self.as_raw_fd())
+            .field("anonymous", &self.is_anonymous())
+            .finish_non_exhaustive()
     }
 }
 
@@ -236,6 +220,30 @@ impl AsFd for LinkableFile {
 impl AsRawFd for LinkableFile {
     fn as_raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+}
+
+impl IntoRawFd for LinkableFile {
+    fn into_raw_fd(self) -> RawFd {
+        File::from(self).into_raw_fd()
+    }
+}
+
+impl FileExt for LinkableFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buf, offset)
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buf, offset)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.file.write_at(buf, offset)
+    }
+
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(buf, offset)
     }
 }
 

@@ -7,19 +7,18 @@ use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{accessat, Access, AtFlags, CWD};
-use rustix::io::Errno;
+use rustix::fs::{accessat, openat, statat, Access, AtFlags, FileType, Mode, OFlags, Stat, CWD};
+use rustix::io::{retry_on_intr, Errno};
 
-use crate::file_id::FileId;
-use crate::platform::EFFECTIVE_USER;
+use crate::sys::{FileId, EFFECTIVE_USER};
 
-/// A path as the kernel wants it, relative to a directory that is open or to the current one.
+/// A directory, held open or the current one, and a path below it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
-    /// The directory that is to hold the name, if it is open.
-    pub(crate) held: Option<BorrowedFd<'a>>,
+    /// The directory that is to hold the name, if it is held open.
+    held: Option<BorrowedFd<'a>>,
     /// What the system is told: the last part of the path if the directory is held, else all of it.
-    pub(crate) name: &'a CStr,
+    relative: &'a CStr,
     path: &'a CStr,
 }
 
@@ -27,22 +26,22 @@ impl<'a> Target<'a> {
     pub(crate) fn new(path: &'a CStr) -> Self {
         Self {
             held: None,
-            name: path,
+            relative: path,
             path,
         }
     }
 
-    /// The same name, said relative to `directory`, which is its parent.
-    fn within<'b>(self, directory: BorrowedFd<'b>) -> Target<'b>
+    /// The same name, relative to its parent directory, if that is open.
+    pub(crate) fn within<'b>(self, parent: Option<&'b File>) -> Target<'b>
     where
         'a: 'b,
     {
-        let (parent, _) = split(self.path.to_bytes());
-        let tail = &self.path.to_bytes_with_nul()[parent.len()..];
-        match CStr::from_bytes_with_nul(tail) {
-            Ok(name) if !name.to_bytes().is_empty() => Target {
-                held: Some(directory),
-                name,
+        let (above, _) = split(self.path.to_bytes());
+        let last = CStr::from_bytes_with_nul(&self.path.to_bytes_with_nul()[above.len()..]);
+        match (parent, last) {
+            (Some(parent), Ok(last)) if !last.to_bytes().is_empty() => Target {
+                held: Some(parent.as_fd()),
+                relative: last,
                 path: self.path,
             },
             // `x/` has no last part: the kernel is to refuse it as it stands.
@@ -50,20 +49,23 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The same name, said relative to its directory, if that is open.
-    pub(crate) fn within_open<'b>(self, directory: Option<&'b File>) -> Target<'b>
-    where
-        'a: 'b,
-    {
-        match directory {
-            Some(directory) => self.within(directory.as_fd()),
-            None => self,
-        }
+    /// The same name, relative to the current directory.
+    pub(crate) fn unheld(&self) -> Self {
+        Self::new(self.path)
     }
 
-    /// What `name` is relative to.
+    /// What [`Self::relative`] is relative to.
     pub(crate) fn directory(&self) -> BorrowedFd<'a> {
         self.held.unwrap_or(CWD)
+    }
+
+    pub(crate) fn relative(&self) -> &'a CStr {
+        self.relative
+    }
+
+    /// The directory that is to hold the name, if it is held open.
+    pub(crate) fn held(&self) -> Option<BorrowedFd<'a>> {
+        self.held
     }
 
     /// The path of the directory that is to hold the name.
@@ -71,36 +73,70 @@ impl<'a> Target<'a> {
         parent(Path::new(OsStr::from_bytes(self.path.to_bytes())))
     }
 
-    /// Another name in the same directory, relative to what `name` is.
+    /// Another name in the same directory, relative to the same.
     pub(crate) fn sibling(&self, name: &Utf8Path) -> PathBuf {
-        let (parent, _) = split(self.name.to_bytes());
+        let (parent, _) = split(self.relative.to_bytes());
         let mut path = Vec::with_capacity(parent.len() + name.as_str().len());
         path.extend_from_slice(parent);
         path.extend_from_slice(name.as_str().as_bytes());
         OsString::from_vec(path).into()
     }
 
-    /// The same with no directory held: relative to the current one.
-    pub(crate) fn unheld(&self) -> Self {
-        Self::new(self.path)
+    /// Opens the directory that is to hold the name.
+    pub(crate) fn open_parent(&self, flags: OFlags) -> rustix::io::Result<File> {
+        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = retry_on_intr(|| openat(CWD, self.parent(), flags, Mode::empty()))?;
+        Ok(File::from(opened))
     }
 
     /// Whether the name would be in another file system than the file.
     pub(crate) fn is_on_another_device(&self, file: &File) -> bool {
-        let there = FileId::at(CWD, self.parent(), AtFlags::empty());
+        let (directory, path) = self.parent_at();
+        let there = FileId::at(directory, path, AtFlags::empty());
         matches!((there, FileId::of(file)), (Ok(there), Ok(here)) if there.device() != here.device())
     }
 
     /// Whether names may be made in the directory, or that cannot be told.
     pub(crate) fn is_writable(&self) -> bool {
         let wanted = Access::WRITE_OK | Access::EXEC_OK;
-        let answer = accessat(CWD, self.parent(), wanted, EFFECTIVE_USER);
+        let (directory, path) = self.parent_at();
+        let answer = accessat(directory, path, wanted, EFFECTIVE_USER);
         !matches!(answer, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
     }
 
-    /// Whether the path says by its form that it is a directory's: `x/`, `.` and `..`.
-    pub(crate) fn has_form_of_directory(&self) -> bool {
+    /// Whether a directory has the name.
+    pub(crate) fn is_directory(&self) -> bool {
+        let there = statat(self.directory(), self.relative, AtFlags::SYMLINK_NOFOLLOW);
+        there.map_or(false, |stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+        })
+    }
+
+    /// Whether there is no place for the name: no directory, a removed one, or a slash behind it.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        self.must_be_directory()
+            || match self.stat_parent() {
+                Ok(stat) => stat.st_nlink == 0,
+                Err(errno) => errno == Errno::NOENT,
+            }
+    }
+
+    /// Whether the form of the path says that it is a directory's: `x/`, `.` and `..`.
+    pub(crate) fn must_be_directory(&self) -> bool {
         matches!(split(self.path.to_bytes()).1, b"" | b"." | b"..")
+    }
+
+    fn stat_parent(&self) -> rustix::io::Result<Stat> {
+        let (directory, path) = self.parent_at();
+        statat(directory, path, AtFlags::empty())
+    }
+
+    /// Where the directory is that is to hold the name.
+    fn parent_at(&self) -> (BorrowedFd<'a>, &'a Path) {
+        match self.held {
+            Some(held) => (held, Path::new(".")),
+            None => (CWD, self.parent()),
+        }
     }
 }
 

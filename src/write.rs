@@ -36,10 +36,10 @@ use crate::target;
 #[doc(alias = "atomic_write")]
 #[doc(alias = "atomicwrites")]
 pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result<()> {
-    write_all(path.as_ref(), contents.as_ref())
+    write_inner(path.as_ref(), contents.as_ref())
 }
 
-fn write_all(path: &Path, contents: &[u8]) -> io::Result<()> {
+fn write_inner(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().anonymous_in(target::parent(path))?;
     file.write_all(contents)?;
     file.replace(path)?;

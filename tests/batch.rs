@@ -35,7 +35,7 @@ on_both_routes! {
                 let mut batch = batch_of(level);
                 batch.sync(sync);
                 for i in 0..20 {
-                    batch.publish(bed.file(&format!("{i}")), bed.path(format!("{i}")));
+                    batch.add(bed.file(&format!("{i}")), bed.path(format!("{i}")));
                 }
                 assert!(!bed.names().iter().any(|name| !name.starts_with('.')));
                 assert_eq!(batch.commit().into_result().unwrap(), 20);
@@ -50,7 +50,7 @@ on_both_routes! {
 
     fn a_dropped_batch_publishes_nothing(bed: &Bed) {
         let mut batch = PublishBatch::new();
-        batch.publish(bed.file("new"), bed.path("new"));
+        batch.add(bed.file("new"), bed.path("new"));
         drop(batch);
         assert_eq!(bed.names(), [""; 0]);
     }
@@ -58,8 +58,8 @@ on_both_routes! {
     fn publish_does_not_replace_and_replace_does(bed: &Bed) {
         fs::write(bed.path("taken"), "old").unwrap();
         let mut batch = PublishBatch::new();
-        batch.publish(bed.file("refused"), bed.path("taken"));
-        batch.replace(bed.file("new"), bed.path("taken"));
+        batch.add(bed.file("refused"), bed.path("taken"));
+        batch.add_replacing(bed.file("new"), bed.path("taken"));
         let report = batch.commit();
         assert_eq!(report.published(), 1);
         let (index, error) = report.into_failures().remove(0);
@@ -72,11 +72,11 @@ on_both_routes! {
         fs::create_dir(bed.path("dir")).unwrap();
         for level in LEVELS {
             let mut batch = batch_of(level);
-            batch.publish(bed.file("first"), bed.path("first"));
-            batch.publish(bed.file("kept"), bed.path("missing/file"));
-            batch.replace(bed.file("kept"), bed.path("dir"));
-            batch.publish(bed.file("kept"), bed.path("a\0b"));
-            batch.publish(bed.file("last"), bed.path("last"));
+            batch.add(bed.file("first"), bed.path("first"));
+            batch.add(bed.file("kept"), bed.path("missing/file"));
+            batch.add_replacing(bed.file("kept"), bed.path("dir"));
+            batch.add(bed.file("kept"), bed.path("a\0b"));
+            batch.add(bed.file("last"), bed.path("last"));
             let report = batch.commit();
             assert_eq!(report.published(), 2);
             let failed: Vec<_> = report.failures().iter().map(|(i, e)| (*i, e.kind())).collect();
@@ -100,9 +100,9 @@ on_both_routes! {
         let mut batch = PublishBatch::new();
         fs::write(bed.path("taken"), "old").unwrap();
         batch.stop_at_first_error(true);
-        batch.publish(bed.file("first"), bed.path("first"));
-        batch.publish(bed.file("kept"), bed.path("taken"));
-        batch.publish(bed.file("kept"), bed.path("third"));
+        batch.add(bed.file("first"), bed.path("first"));
+        batch.add(bed.file("kept"), bed.path("taken"));
+        batch.add(bed.file("kept"), bed.path("third"));
         let report = batch.commit();
         assert_eq!(report.published(), 1);
         let [(1, taken), (2, cancelled)] = report.failures() else { panic!("{report:?}") };
@@ -124,8 +124,8 @@ on_both_routes! {
         });
         let mut batch = PublishBatch::new();
         batch.stop_at_first_error(true);
-        batch.publish(first, bed.path("first"));
-        batch.publish(given_back(error), bed.path("spoilt"));
+        batch.add(first, bed.path("first"));
+        batch.add(given_back(error), bed.path("spoilt"));
         let error = batch.commit().into_result().unwrap_err();
         assert_eq!(error.kind(), PublishErrorKind::SyncFailed);
         drop(error);
@@ -140,7 +140,7 @@ on_both_routes! {
         for i in 0..20 {
             let file = bed.open();
             file.as_file().set_len(largest.unwrap()).unwrap();
-            batch.publish(file, bed.path(i.to_string()));
+            batch.add(file, bed.path(i.to_string()));
         }
         assert_eq!(batch.commit().into_result().unwrap(), 20);
         (0..20).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
@@ -155,7 +155,7 @@ on_both_routes! {
                 let mut batch = PublishBatch::new();
                 batch.stop_at_first_error(stop);
                 for (i, file) in files.into_iter().enumerate() {
-                    batch.publish(file, dir.join(i.to_string()));
+                    batch.add(file, dir.join(i.to_string()));
                 }
                 batch.commit()
             });
@@ -180,7 +180,7 @@ on_both_routes! {
             deny(libc::EIO, &[Rule::call(libc::SYS_syncfs)]);
             let mut batch = batch_of(Durability::Full);
             for (i, file) in files.into_iter().enumerate() {
-                batch.publish(file, dir.join(i.to_string()));
+                batch.add(file, dir.join(i.to_string()));
             }
             batch.commit()
         });
@@ -196,12 +196,12 @@ on_both_routes! {
         });
         for level in LEVELS {
             let mut batch = batch_of(level);
-            batch.publish(bed.file("sound"), bed.path("sound"));
+            batch.add(bed.file("sound"), bed.path("sound"));
             assert_eq!(batch.commit().published(), 1);
             fs::remove_file(bed.path("sound")).unwrap();
         }
         let mut batch = batch_of(Durability::None);
-        batch.publish(given_back(error), bed.path("new"));
+        batch.add(given_back(error), bed.path("new"));
         let report = batch.commit();
         assert_eq!(report.failures()[0].1.kind(), PublishErrorKind::SyncFailed);
         assert!(!bed.path("new").exists());
@@ -213,7 +213,7 @@ on_both_routes! {
         let log = Arc::clone(&told);
         batch.on_progress(move |progress| log.lock().unwrap().push(progress));
         for i in 0..10 {
-            batch.publish(bed.file("12345"), bed.path(i.to_string()));
+            batch.add(bed.file("12345"), bed.path(i.to_string()));
         }
         batch.commit().into_result().unwrap();
         let told = told.lock().unwrap();
@@ -234,7 +234,7 @@ on_both_routes! {
             kernel::as_ordinary_user();
             let mut batch = batch_of(Durability::Full);
             for name in ["one", "two"] {
-                batch.publish(OpenOptions::new().anonymous_in(&dir).unwrap(), dir.join(name));
+                batch.add(OpenOptions::new().anonymous_in(&dir).unwrap(), dir.join(name));
             }
             assert_eq!(batch.commit().into_result().unwrap(), 2);
         });
@@ -257,7 +257,7 @@ on_both_routes! {
         let outcome = (0..FILES).try_for_each(|i| {
             let (mut file, path) = open(i)?;
             write!(file, "{i}")?;
-            batch.publish(file, path);
+            batch.add(file, path);
             std::io::Result::Ok(())
         });
         let report = batch.commit();
@@ -279,8 +279,8 @@ fn where_links_are_forbidden_copies_are_published() {
         let mut options = PublishOptions::new();
         options.allow_copy(true).durability(Durability::None);
         let mut batch = PublishBatch::with_options(&options);
-        batch.publish(one, bed.path("one"));
-        batch.publish(two, bed.path("two"));
+        batch.add(one, bed.path("one"));
+        batch.add(two, bed.path("two"));
         assert_eq!(batch.commit().into_result().unwrap(), 2);
         assert_eq!(
             (bed.read("one"), bed.read("two")),

@@ -202,7 +202,7 @@ fn publish_in_batch(dirs: &[PathBuf], in_each: usize) {
     for i in 0..in_each {
         for dir in dirs {
             let file = OpenOptions::new().anonymous_in(dir).unwrap();
-            batch.publish(file, dir.join(i.to_string()));
+            batch.add(file, dir.join(i.to_string()));
         }
     }
     assert_eq!(batch.commit().published(), dirs.len() * in_each);

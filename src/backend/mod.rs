@@ -1,18 +1,14 @@
 //! Where a file is until it has its name: nowhere, or under a temporary one.
 //!
 //! A back end opens a new file in a directory and gives it a name in one step, with `publish` if
-//! the name is free and with `replace` in any case. It changes nothing on failure, save that the
-//! file may have got a temporary name by then, which the back end owns. What it owns it removes
-//! when it is dropped. All else that can be done to a file is done to the [`File`].
+//! the name is free and with `replace` in any case. A failure changes nothing, except that the file
+//! may have got a temporary name by then, which the back end owns. What it owns it removes when it
+//! is dropped. All else that can be done to a file is done to the [`File`].
 //!
 //! This is the only module that asks which of the two it is.
 
 mod named;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod unnamed;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[path = "no_unnamed.rs"]
-mod unnamed;
+mod temporary_name;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -25,18 +21,14 @@ use rustix::io::Errno;
 
 use self::named::Named;
 use crate::custom_flags::CustomFlags;
-use crate::error::PublishErrorKind;
-use crate::file_id::FileId;
-use crate::file_system;
-use crate::kernel;
-use crate::procfs;
+use crate::sys::{self, FileId};
 use crate::target::Target;
 
 #[derive(Debug)]
 pub(crate) enum Backend {
     /// There is no name that would have to be removed.
     Unnamed,
-    /// Boxed, as it is rare and the handle moves often.
+    /// Boxed, because it is rare and the handle moves often.
     Named(Box<Named>),
 }
 
@@ -47,7 +39,7 @@ impl Backend {
         flags: CustomFlags,
         directory: &Path,
     ) -> io::Result<(File, Self)> {
-        match open_unnamed(options, flags, directory) {
+        match sys::open_unnamed(options, flags.for_unnamed(), directory) {
             Err(error) if is_unsupported(&error) && !flags.demand_unnamed() => {
                 let (file, named) = Named::create(options, flags, directory)?;
                 Ok((file, Self::named(named)))
@@ -82,10 +74,22 @@ impl Backend {
         matches!(self, Self::Unnamed)
     }
 
+    /// Whether there was a temporary name that is no longer the file's.
+    pub(crate) fn has_lost_its_name(&self) -> bool {
+        match self {
+            Self::Unnamed => false,
+            Self::Named(named) => !named.still_ours(),
+        }
+    }
+
     /// Names the file `target`, if that is free.
     pub(crate) fn publish(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
-            Self::Unnamed => Ok(unnamed::link(file, target.directory(), target.name)?),
+            Self::Unnamed => Ok(sys::link_unnamed(
+                file,
+                target.directory(),
+                target.relative(),
+            )?),
             Self::Named(named) => named.publish(target).map_err(|back| self.take_back(back)),
         }
     }
@@ -93,48 +97,46 @@ impl Backend {
     /// Names the file `target`, whatever had that name before.
     pub(crate) fn replace(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
-            Self::Unnamed => match unnamed::link(file, target.directory(), target.name) {
-                Err(Errno::EXIST) => self.replace_from_beside(file, target),
+            Self::Unnamed => match sys::link_unnamed(file, target.directory(), target.relative()) {
+                Err(Errno::EXIST) => self.replace_via_temporary(file, target),
                 linked => Ok(linked?),
             },
             Self::Named(named) => named.replace(target).map_err(|back| self.take_back(back)),
         }
     }
 
-    /// linkat(2) never replaces, and no flag for that exists: the file gets a temporary name
-    /// beside the target, and from then on is replaced as a named one is.
-    fn replace_from_beside(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
-        if target.has_form_of_directory() {
+    /// linkat(2) never replaces, and no flag for that exists: the file gets a temporary name beside
+    /// the target, and from then on is replaced as a named one is.
+    fn replace_via_temporary(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
+        if target.must_be_directory() {
             // What rename(2) would say, without a name in a directory that nobody meant.
             return Err(Errno::NOTDIR.into());
         }
-        let (name, path) = link_beside(file, target)?;
-        // Only a rename that failed makes a named handle: that costs system calls.
-        renameat(target.directory(), &path, target.directory(), target.name).map_err(|errno| {
-            if let Ok(named) = Named::adopt(FileId::of(file), target, &name) {
+        let (name, path) = link_temporary(file, target)?;
+        let directory = target.directory();
+        // Only a failed rename makes a named handle: that costs system calls.
+        renameat(directory, &path, directory, target.relative()).map_err(|errno| {
+            let named = match FileId::of(file) {
+                Ok(id) => Named::adopt_link(id, target, &name).ok(),
+                Err(_) => Named::adopt_unknown_link(target, &name),
+            };
+            if let Some(named) = named {
                 *self = Self::named(named);
             }
             errno.into()
         })
     }
 
-    /// Sees to it that fsync(2) of the file is worth something.
-    ///
-    /// Where that forgets a file without a name, the file gets a temporary one first, and goes on
-    /// as a named one does.
-    pub(crate) fn prepare_for_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
-        if !self.is_unnamed() || !file_system::forgets_unnamed(file) {
-            return Ok(());
-        }
-        if target.has_form_of_directory() {
-            // That will be refused; no name in a directory that nobody meant.
+    /// Gives an unnamed file a temporary name beside the target, and from then on it is a named one.
+    pub(crate) fn name_before_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
+        if !self.is_unnamed() || target.must_be_directory() {
+            // The form of a directory will be refused; no name in one that nobody meant.
             return Ok(());
         }
         // Before there is a name: it can fail.
         let id = FileId::of(file)?;
-        let (name, _) = link_beside(file, target)?;
-        let named = Named::adopt(Ok(id), target, &name)?;
-        *self = Self::named(named);
+        let (name, _) = link_temporary(file, target)?;
+        *self = Self::named(Named::adopt_link(id, target, &name)?);
         Ok(())
     }
 
@@ -142,60 +144,14 @@ impl Backend {
         *self = Self::named(named);
         error
     }
-
-    /// What keeps the file from having a name for which there is a place.
-    pub(crate) fn impediment(
-        &self,
-        errno: Errno,
-        file: &File,
-        target: &Target<'_>,
-    ) -> PublishErrorKind {
-        match (self, errno) {
-            (Self::Unnamed, Errno::NOENT | Errno::INVAL) if !procfs::shows(file) => {
-                PublishErrorKind::ProcUnavailable
-            }
-            // AppArmor says ENOENT of a file without a name, unless the profile has the flag
-            // mediate_deleted.
-            (Self::Unnamed, Errno::NOENT) if !procfs::confined_by_apparmor() => {
-                if target.is_on_another_device(file) {
-                    PublishErrorKind::CrossesDevices
-                } else {
-                    PublishErrorKind::NeverLinkable
-                }
-            }
-            (Self::Unnamed, Errno::NOENT | Errno::PERM | Errno::ACCESS | Errno::NOSYS)
-            | (Self::Named(_), Errno::ACCESS) => PublishErrorKind::LinkForbidden,
-            (Self::Named(named), Errno::NOENT) if !named.is_in_place() => {
-                PublishErrorKind::NeverLinkable
-            }
-            (Self::Named(_), Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                PublishErrorKind::Unsupported
-            }
-            _ => PublishErrorKind::Other,
-        }
-    }
 }
 
 /// Gives the file a temporary name beside the target: the name, and its path.
-fn link_beside(file: &File, target: &Target<'_>) -> io::Result<(Utf8PathBuf, PathBuf)> {
-    named::with_free_name(|name| {
+fn link_temporary(file: &File, target: &Target<'_>) -> io::Result<(Utf8PathBuf, PathBuf)> {
+    temporary_name::with_free_name(|name| {
         let path = target.sibling(&name);
-        unnamed::link(file, target.directory(), &path)?;
+        sys::link_unnamed(file, target.directory(), path.as_path())?;
         Ok((name, path))
-    })
-}
-
-fn open_unnamed(options: &OpenOptions, flags: CustomFlags, directory: &Path) -> io::Result<File> {
-    // Android's policy denies link(2) to applications, so a file could never leave namelessness.
-    if cfg!(target_os = "android") || kernel::BEFORE_3_11.is_known() {
-        return Err(Errno::OPNOTSUPP.into());
-    }
-    unnamed::open(options, flags, directory).map_err(|error| {
-        // Support is a fact of one mount, and not remembered; but a kernel does not grow younger.
-        if Errno::from_io_error(&error) == Some(Errno::ISDIR) {
-            kernel::BEFORE_3_11.get();
-        }
-        error
     })
 }
 

@@ -86,7 +86,7 @@ pub fn save_all(
     for (at, target) in targets {
         let mut file = OpenOptions::new().anonymous_in(places[*at].path())?;
         file.write_all(contents)?;
-        batch.publish(file, &target.path);
+        batch.add(file, &target.path);
     }
     batch.commit().into_result()?;
     Ok(())

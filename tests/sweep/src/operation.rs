@@ -224,9 +224,9 @@ impl Operation {
         let mut batch = PublishBatch::with_options(how);
         batch.sync(BatchSync::FileSystem);
         if self.replaces() {
-            batch.replace(file, target);
+            batch.add_replacing(file, target);
         } else {
-            batch.publish(file, target);
+            batch.add(file, target);
         }
         batch.commit().into_result().map(drop)
     }

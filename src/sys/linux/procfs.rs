@@ -11,7 +11,7 @@ use std::os::unix::io::AsRawFd;
 use rustix::fs::{open, AtFlags, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
-use crate::file_id::FileId;
+use crate::sys::FileId;
 
 /// The descriptor tables in which to look, best first.
 ///
@@ -21,7 +21,7 @@ const TABLES: [&str; 2] = ["/proc/thread-self/fd/", "/proc/self/fd/"];
 
 /// The name of an open file in one of the tables, without allocation.
 #[derive(Debug)]
-pub(crate) struct FdPath {
+pub(super) struct FdPath {
     bytes: [u8; 32],
     len: usize,
 }
@@ -39,13 +39,13 @@ impl FdPath {
         path
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
 
 /// Tries `call` with the file's name in each table, until one table has the file.
-pub(crate) fn with_path<T>(
+pub(super) fn with_path<T>(
     file: &File,
     mut call: impl FnMut(&FdPath) -> rustix::io::Result<T>,
 ) -> rustix::io::Result<T> {

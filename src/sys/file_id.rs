@@ -50,7 +50,7 @@ pub(crate) struct Status {
 /// What can be asked for, see statx(2).
 pub(crate) const SIZE: u32 = 0x200;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
-pub(crate) const MNT_ID_UNIQUE: u32 = 0x4000;
+pub(super) const MNT_ID_UNIQUE: u32 = 0x4000;
 
 impl Status {
     /// Of an open file.
@@ -103,7 +103,7 @@ const OPEN_FILE: AtFlags = AtFlags::from_bits_retain(0x1000 | 0x4000);
 const OPEN_FILE: AtFlags = AtFlags::empty();
 
 impl From<Stat> for Status {
-    // The fields are narrower than 64 bits on some architectures. No file is shorter than nothing.
+    // The fields are narrower than 64 bits on some architectures. `st_size` is never negative.
     #[allow(
         clippy::useless_conversion,
         clippy::unnecessary_cast,

@@ -1,6 +1,7 @@
 //! Publishing many files: all contents, then all names, then all directories.
 
-use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
 use std::mem;
@@ -9,19 +10,22 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, Resource};
 
-use crate::durability::Durability;
-use crate::error::{PublishError, PublishErrorKind};
+use super::steps::{self, with_target, Failure, Files, Plan};
+use super::sync::{BatchSync, FileSystems};
+use super::PublishOptions;
+use crate::error::PublishError;
+use crate::error_kind::PublishErrorKind;
 use crate::linkable_file::LinkableFile;
-use crate::publish::{with_target, Failure, PublishOptions};
-use crate::sync_many::{BatchSync, FileSystems};
-use crate::target::Target;
+use crate::target::{self, Target};
+#[cfg(doc)]
+use crate::Durability;
 
 /// The most files that wait for a commit, whatever the limits of the process are.
 const MOST_QUEUED: usize = 1 << 14;
 
 /// Publishes thousands of files with a few flushes.
 ///
-/// Files are queued with [`publish`](Self::publish) and [`replace`](Self::replace). A
+/// Files are queued with [`add`](Self::add) and [`add_replacing`](Self::add_replacing). A
 /// [`commit`](Self::commit) brings the contents of all of them to the disk, then gives them their
 /// names, each in one step, and then syncs each directory once, as far as the [`Durability`] of the
 /// options asks for that. One file that fails does not keep the others from their names, unless
@@ -58,7 +62,7 @@ const MOST_QUEUED: usize = 1 << 14;
 /// for name in ["one", "two", "three"] {
 ///     let mut file = OpenOptions::new().anonymous_in(dir)?;
 ///     writeln!(file, "I am {name}")?;
-///     batch.publish(file, dir.join(name));
+///     batch.add(file, dir.join(name));
 /// }
 /// assert!(!dir.join("one").exists());
 ///
@@ -69,7 +73,7 @@ const MOST_QUEUED: usize = 1 << 14;
 /// ```
 #[must_use = "a batch that is not committed publishes nothing"]
 pub struct PublishBatch {
-    options: PublishOptions,
+    plan: Plan,
     sync: BatchSync,
     stop_at_first_error: bool,
     callback: Option<Box<dyn FnMut(BatchProgress) + Send>>,
@@ -85,7 +89,7 @@ struct Queued {
     index: usize,
     file: LinkableFile,
     path: PathBuf,
-    replace: bool,
+    plan: Plan,
 }
 
 /// How far a [`PublishBatch`] is.
@@ -110,7 +114,7 @@ impl PublishBatch {
     /// or does not.
     pub fn with_options(options: &PublishOptions) -> Self {
         Self {
-            options: options.clone(),
+            plan: options.plan,
             sync: BatchSync::default(),
             stop_at_first_error: false,
             callback: None,
@@ -161,7 +165,7 @@ impl PublishBatch {
     ///
     /// See [`LinkableFile::publish`]. If there is no room for it, what has been queued before is
     /// committed first. A relative path is relative to the current directory at the commit.
-    pub fn publish<P: AsRef<Path>>(&mut self, file: LinkableFile, path: P) -> &mut Self {
+    pub fn add<P: AsRef<Path>>(&mut self, file: LinkableFile, path: P) -> &mut Self {
         self.queue(file, path.as_ref().to_owned(), false);
         self
     }
@@ -170,9 +174,27 @@ impl PublishBatch {
     ///
     /// See [`LinkableFile::replace`]. If there is no room for it, what has been queued before is
     /// committed first.
-    pub fn replace<P: AsRef<Path>>(&mut self, file: LinkableFile, path: P) -> &mut Self {
+    pub fn add_replacing<P: AsRef<Path>>(&mut self, file: LinkableFile, path: P) -> &mut Self {
         self.queue(file, path.as_ref().to_owned(), true);
         self
+    }
+
+    /// How many files are queued and wait for a commit.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether no file waits for a commit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// How many files have failed so far, in the chunks that are committed.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.failures.len()
     }
 
     /// Publishes what is queued, and tells what has become of every file.
@@ -201,7 +223,10 @@ impl PublishBatch {
             index,
             file,
             path,
-            replace,
+            plan: Plan {
+                replace,
+                ..self.plan
+            },
         });
     }
 
@@ -209,7 +234,7 @@ impl PublishBatch {
         let of_file = 1 + usize::from(!file.is_anonymous());
         // Files are mostly queued directory by directory.
         let last = self.queue.last().and_then(|last| last.path.parent());
-        let is_new = self.options.durability == Durability::Full && last != path.parent();
+        let is_new = self.plan.opens_directories() && last != path.parent();
         of_file + usize::from(is_new)
     }
 
@@ -225,109 +250,140 @@ impl PublishBatch {
 
     fn commit_chunk(&mut self) {
         self.open = 0;
-        let queue = mem::take(&mut self.queue);
-        let mut directories = Directories::default();
-        let queue = self.each(queue, |batch, queued| {
-            queued.file.check()?;
-            let (options, file) = (&batch.options, &mut queued.file);
-            with_target(&queued.path, |target| {
-                directories.open(options, file, target)?;
-                let prepared = options.prepare_for_sync(file, &directories.within(target));
-                // What a copy helps with is found out again when it is to be named.
-                prepared.or_else(|failure| options.unless_copied(file, failure))
-            })
-        });
-        let mut synced = FileSystems::default();
-        let queue = self.sync_contents(queue, &mut synced);
-        // If that has failed and is to stop the rest, nothing is named.
-        let queue = self.each(queue, |batch, queued| batch.name(queued, &directories));
-        if self.options.durability == Durability::Full {
-            self.sync_names(queue, &directories, &mut synced);
+        let plan = self.plan;
+        let mut chunk = Chunk {
+            queue: mem::take(&mut self.queue),
+            batch: self,
+            directories: Directories::default(),
+            synced: FileSystems::default(),
+        };
+        match steps::publish(plan, &mut chunk) {
+            Ok(()) => {}
+            Err(never) => match never {},
         }
     }
 
-    /// Takes a step with each file; the ones with which it fails go no further.
-    fn each(
-        &mut self,
-        queue: Vec<Queued>,
-        mut step: impl FnMut(&mut Self, &mut Queued) -> Result<(), Failure>,
-    ) -> Vec<Queued> {
+    fn fail(&mut self, queued: Queued, failure: Failure) {
+        let error = failure.into_error(queued.file, queued.path);
+        self.failures.push((queued.index, error));
+    }
+}
+
+/// The files of a batch that are published together.
+struct Chunk<'a> {
+    batch: &'a mut PublishBatch,
+    queue: Vec<Queued>,
+    directories: Directories,
+    synced: FileSystems,
+}
+
+impl Chunk<'_> {
+    /// Takes a step with each file. A file with which it fails goes no further.
+    fn each(&mut self, mut step: impl FnMut(&mut Self, &mut Queued) -> Result<(), Failure>) {
+        let queue = mem::take(&mut self.queue);
         let mut rest = Vec::with_capacity(queue.len());
         for mut queued in queue {
-            let outcome = if self.is_stopped() {
+            let outcome = if self.batch.is_stopped() {
                 Err(Failure::cancelled())
             } else {
                 step(self, &mut queued)
             };
             match outcome {
                 Ok(()) => rest.push(queued),
-                Err(failure) => self.fail(queued, failure),
+                Err(failure) => self.batch.fail(queued, failure),
             }
         }
-        rest
+        self.queue = rest;
+    }
+}
+
+impl Files for Chunk<'_> {
+    type Failure = Infallible;
+
+    fn check(&mut self) -> Result<(), Infallible> {
+        self.each(|_, queued| steps::check(&queued.file));
+        Ok(())
     }
 
-    fn fail(&mut self, queued: Queued, failure: Failure) {
-        let Queued {
-            index, file, path, ..
-        } = queued;
-        self.failures.push((index, failure.into_error(file, path)));
-    }
-
-    fn sync_contents(&mut self, mut queue: Vec<Queued>, synced: &mut FileSystems) -> Vec<Queued> {
-        if self.options.durability == Durability::None || self.is_stopped() {
-            return queue;
-        }
-        let mut files: Vec<_> = queue.iter_mut().map(|queued| &mut queued.file).collect();
-        let mut contents = synced.sync_contents(&mut files, self.sync).into_iter();
-        self.each(queue, |batch, queued| {
-            let contents = contents.next().unwrap_or_default();
-            if !contents.synced {
-                batch.options.sync_contents(&mut queued.file)?;
-            }
-            let bytes = &mut batch.progress.synced_bytes;
-            *bytes = bytes.saturating_add(contents.bytes);
-            batch.tell_progress();
-            Ok(())
-        })
-    }
-
-    fn name(&mut self, queued: &mut Queued, directories: &Directories) -> Result<(), Failure> {
-        let mut options = self.options.clone();
-        options.replace(queued.replace);
-        let file = &mut queued.file;
-        let outcome = with_target(&queued.path, |target| {
-            let named = options.name(file, &directories.within(target));
-            named.or_else(|failure| options.publish_copy(file, target, failure))
+    fn open_directories(&mut self) -> Result<(), Infallible> {
+        self.each(|chunk, queued| {
+            with_target(&queued.path, |target| {
+                chunk.directories.open(&queued.file, target)
+            })
         });
-        if !matches!(outcome, Err(Failure::NotPublished(..))) {
-            self.progress.named += 1;
-            self.tell_progress();
-        }
-        outcome
+        Ok(())
     }
 
-    /// Syncs each directory once; where it fails, all of its files are not durable.
-    fn sync_names(
-        &mut self,
-        queue: Vec<Queued>,
-        directories: &Directories,
-        synced: &mut FileSystems,
-    ) {
-        let outcomes = directories.sync(synced);
-        for queued in queue {
-            let outcome = with_target(&queued.path, |target| {
-                let outcome = match outcomes.get(target.parent()) {
-                    Some(outcome) => *outcome,
-                    // It cannot be opened for that, and the file is synced once more.
-                    None => synced.sync_name(&queued.file.file),
-                };
-                outcome.map_err(|errno| Failure::NotDurable(errno.into()))
+    fn name_before_sync(&mut self) -> Result<(), Infallible> {
+        self.each(|chunk, queued| {
+            let (plan, file) = (queued.plan, &mut queued.file);
+            let named = with_target(&queued.path, |target| {
+                steps::name_before_sync(file, &chunk.directories.within(target))
             });
-            if let Err(failure) = outcome {
-                self.fail(queued, failure);
+            match named {
+                // That happens again when it is to be named, and a copy is published then.
+                Err(failure) if plan.copy_helps(file, &failure) => Ok(()),
+                named => named,
+            }
+        });
+        Ok(())
+    }
+
+    fn sync_contents(&mut self) -> Result<(), Infallible> {
+        if self.batch.is_stopped() {
+            return Ok(());
+        }
+        let mut files: Vec<_> = self
+            .queue
+            .iter_mut()
+            .map(|queued| &mut queued.file)
+            .collect();
+        let flushed = self.synced.sync_contents(&mut files, self.batch.sync);
+        let mut flushed = flushed.into_iter();
+        self.each(|chunk, queued| {
+            let flushed = flushed.next().unwrap_or_default();
+            if !flushed.synced {
+                steps::sync_contents(&mut queued.file)?;
+            }
+            let bytes = &mut chunk.batch.progress.synced_bytes;
+            *bytes = bytes.saturating_add(flushed.bytes);
+            chunk.batch.tell_progress();
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn name(&mut self) -> Result<(), Infallible> {
+        self.each(|chunk, queued| {
+            let (plan, file) = (queued.plan, &mut queued.file);
+            let outcome = with_target(&queued.path, |target| {
+                let named = plan.name(file, &chunk.directories.within(target));
+                named.or_else(|failure| plan.publish_copy(file, target, failure))
+            });
+            if !matches!(outcome, Err(Failure::NotPublished(..))) {
+                chunk.batch.progress.named += 1;
+                chunk.batch.tell_progress();
+            }
+            outcome
+        });
+        Ok(())
+    }
+
+    /// Syncs each directory once. Where that fails, none of its files is durable.
+    fn sync_names(&mut self) -> Result<(), Infallible> {
+        let outcomes = self.directories.sync(&mut self.synced);
+        // All files are named by now: none of them is cancelled.
+        for queued in mem::take(&mut self.queue) {
+            let outcome = match outcomes.get(target::parent(&queued.path)) {
+                Some(outcome) => *outcome,
+                // The directory may not be read, and the file is synced once more.
+                None => self.synced.sync_name(queued.file.as_file()),
+            };
+            if let Err(errno) = outcome {
+                self.batch.fail(queued, Failure::NotDurable(errno.into()));
             }
         }
+        Ok(())
     }
 }
 
@@ -340,12 +396,8 @@ impl Default for PublishBatch {
 impl fmt::Debug for PublishBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PublishBatch")
-            .field("options", &self.options)
-            .field("sync", &self.sync)
-            .field("stop_at_first_error", &self.stop_at_first_error)
-            .field("most_open", &self.most_open)
-            .field("progress", &self.progress)
-            .field("failures", &self.failures)
+            .field("len", &self.len())
+            .field("failed", &self.failed())
             .finish_non_exhaustive()
     }
 }
@@ -367,33 +419,28 @@ struct Directories {
 }
 
 impl Directories {
-    fn open(
-        &mut self,
-        options: &PublishOptions,
-        file: &LinkableFile,
-        target: &Target<'_>,
-    ) -> Result<(), Failure> {
-        if options.durability != Durability::Full || self.opened.contains_key(target.parent()) {
+    fn open(&mut self, file: &LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
+        // Most files are in the directory of another one, for which no path is allocated.
+        if self.opened.contains_key(target.parent()) {
             return Ok(());
         }
-        if let Entry::Vacant(place) = self.opened.entry(target.parent().to_owned()) {
-            place.insert(options.open_directory(file, target)?);
-        }
+        let directory = steps::open_directory(file, target)?;
+        self.opened.insert(target.parent().to_owned(), directory);
         Ok(())
     }
 
     fn within<'a>(&'a self, target: &Target<'a>) -> Target<'a> {
         let directory = self.opened.get(target.parent());
-        target.within_open(directory.and_then(Option::as_ref))
+        target.within(directory.and_then(Option::as_ref))
     }
 
-    /// Syncs those that may be read, and tells of each.
+    /// Syncs those that may be read: the outcome for each.
     fn sync(&self, synced: &mut FileSystems) -> BTreeMap<&Path, Result<(), Errno>> {
-        let readable = |(path, directory): (_, &'_ Option<File>)| {
+        let sync = |(path, directory): (_, &'_ Option<File>)| {
             let outcome = synced.sync_name(directory.as_ref()?);
             Some((PathBuf::as_path(path), outcome))
         };
-        self.opened.iter().filter_map(readable).collect()
+        self.opened.iter().filter_map(sync).collect()
     }
 }
 

@@ -1,0 +1,80 @@
+//! A copy of a file that itself cannot have the name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+
+use rustix::fs::{fcntl_getfl, fcntl_setfl, seek, tell, OFlags, SeekFrom};
+use rustix::io::Errno;
+
+use crate::backend::Backend;
+use crate::metadata;
+use crate::sys;
+use crate::target::Target;
+
+/// Copies the file to a temporary name in the directory of `target`.
+///
+/// The copy is open as the original is, at the same position.
+pub(super) fn beside(original: &File, target: &Target<'_>) -> io::Result<(File, Backend)> {
+    let flags = fcntl_getfl(original)?;
+    let mut options = OpenOptions::new();
+    // Others are let in when it is whole, if at all.
+    options.mode(0o600).read(flags.contains(OFlags::RDWR));
+    // The flags that cannot be set later.
+    let sync = flags & (OFlags::SYNC | OFlags::DSYNC);
+    options.custom_flags(sync.bits().try_into().unwrap_or_default());
+    let (copy, backend) = Backend::open_named(&options, target.parent())?;
+
+    copy_contents(original, &copy, flags)?;
+    metadata::copy(original, &copy)?;
+    // Not before: copy_file_range(2) does not append.
+    fcntl_setfl(&copy, flags)?;
+    Ok((copy, backend))
+}
+
+fn copy_contents(original: &File, copy: &File, flags: OFlags) -> io::Result<()> {
+    let source = match sys::reopen(original, OFlags::RDONLY) {
+        Err(_) if flags.contains(OFlags::RDWR) => original.try_clone(),
+        reopened => reopened,
+    }?;
+    // A clone moves the position of the original.
+    let position = tell(original)?;
+    let copied = copy_data(&source, copy);
+    seek(original, SeekFrom::Start(position))?;
+    copied?;
+    seek(copy, SeekFrom::Start(position))?;
+    Ok(())
+}
+
+/// Copies what is there and leaves the holes out.
+fn copy_data(source: &File, mut copy: &File) -> io::Result<()> {
+    let length = source.metadata()?.len();
+    let mut end = 0;
+    while let Some(start) = next_data(source, end, length)? {
+        end = seek(source, SeekFrom::Hole(start)).unwrap_or(length);
+        seek(source, SeekFrom::Start(start))?;
+        seek(copy, SeekFrom::Start(start))?;
+        // std calls copy_file_range(2), which shares blocks where the file system can, and has
+        // other ways where it cannot.
+        io::copy(&mut source.take(end - start), &mut copy)?;
+    }
+    if copy.metadata()?.len() < length {
+        copy.set_len(length)?;
+    }
+    Ok(())
+}
+
+/// Where the next data is, from `position` on.
+fn next_data(source: &File, position: u64, length: u64) -> io::Result<Option<u64>> {
+    if position >= length {
+        return Ok(None);
+    }
+    match seek(source, SeekFrom::Data(position)) {
+        Ok(start) => Ok(Some(start)),
+        // Nothing but a hole is left.
+        Err(Errno::NXIO) => Ok(None),
+        // A file system that has no holes, or does not tell.
+        Err(Errno::INVAL) => Ok(Some(position)),
+        Err(errno) => Err(errno.into()),
+    }
+}

@@ -1,0 +1,39 @@
+//! Linux, and the Linux that is Android.
+
+mod file_system;
+mod kernel;
+mod procfs;
+mod unnamed;
+
+use std::ffi::CStr;
+use std::path::Path;
+
+use rustix::fd::BorrowedFd;
+use rustix::fs::{renameat_with, AtFlags, OFlags, RenameFlags};
+
+pub(crate) use libc::{O_PATH, O_TMPFILE};
+pub(crate) use rustix::fs::syncfs;
+
+pub(crate) use self::file_system::{syncfs_keeps_errors, SyncRules};
+pub(crate) use self::procfs::{confined_by_apparmor, reopen, shows as procfs_shows};
+pub(crate) use self::unnamed::{link as link_unnamed, open as open_unnamed};
+
+/// Opens a directory to look names up in it, which needs search permission only.
+pub(crate) const DIRECTORY_BY_PATH: OFlags = OFlags::PATH;
+
+/// Makes accessat(2) ask for the effective user. Android's libc has no such flag, and Android has no
+/// set-user-ID programs.
+#[cfg(not(target_os = "android"))]
+pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
+#[cfg(target_os = "android")]
+pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::empty();
+
+/// renameat2(2), which fails with `EEXIST` if the new name is taken.
+pub(crate) fn rename_noreplace(
+    from: BorrowedFd<'_>,
+    old: &Path,
+    to: BorrowedFd<'_>,
+    new: &CStr,
+) -> rustix::io::Result<()> {
+    renameat_with(from, old, to, new, RenameFlags::NOREPLACE)
+}

@@ -1,0 +1,154 @@
+//! The unnamed file: `O_TMPFILE`, and the two ways in which linkat(2) names it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fd::BorrowedFd;
+use rustix::fs::{fstat, linkat, unlinkat, AtFlags, CWD};
+use rustix::io::Errno;
+use rustix::path::Arg;
+
+use super::kernel;
+use super::procfs::{self, FdPath};
+use crate::sys::FileId;
+
+/// Set once a kernel older than 3.11 has not known `O_TMPFILE`. Its age alone says nothing: vendors
+/// have added the flag to older ones.
+static NO_O_TMPFILE: AtomicBool = AtomicBool::new(false);
+
+/// Opens a new file in `directory`, with the caller's own options and these flags.
+pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::Result<File> {
+    // Android's policy denies link(2) to applications, so a file could never get a name.
+    if cfg!(target_os = "android") || NO_O_TMPFILE.load(Ordering::Relaxed) {
+        return Err(Errno::OPNOTSUPP.into());
+    }
+    let mut options = options.clone();
+    options
+        .write(true)
+        // With O_TMPFILE, O_CREAT is EINVAL.
+        .create(false)
+        .create_new(false)
+        .truncate(false)
+        .custom_flags(flags);
+    options.open(directory).map_err(|error| {
+        // Support is a fact of one mount, and is not remembered. That of the kernel is.
+        if Errno::from_io_error(&error) == Some(Errno::ISDIR) && kernel::is_before(3, 11) {
+            NO_O_TMPFILE.store(true, Ordering::Relaxed);
+        }
+        error
+    })
+}
+
+/// A way to name an unnamed file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// `AT_EMPTY_PATH`. It needs no procfs. Since 6.10 it serves whoever opened the file, before
+    /// that only `CAP_DAC_READ_SEARCH`.
+    EmptyPath,
+    /// The link of the descriptor in procfs.
+    Procfs,
+}
+
+/// Set where the kernel refuses `AT_EMPTY_PATH` and procfs works: Linux before 6.10 for ordinary
+/// users. It changes only the order of the two ways, so it can never be wrong for long.
+static PROCFS_FIRST: AtomicBool = AtomicBool::new(false);
+
+/// Gives the file a name, relative to `directory`, if that is free.
+pub(crate) fn link<N: Arg + Copy>(
+    file: &File,
+    directory: BorrowedFd<'_>,
+    name: N,
+) -> rustix::io::Result<()> {
+    let (first, second) = if PROCFS_FIRST.load(Ordering::Relaxed) {
+        (Way::Procfs, Way::EmptyPath)
+    } else {
+        (Way::EmptyPath, Way::Procfs)
+    };
+    let by_first = match link_by(first, file, directory, name) {
+        Err(errno) if is_refusal(errno) => errno,
+        outcome => return outcome,
+    };
+    match link_by(second, file, directory, name) {
+        Ok(()) => {
+            PROCFS_FIRST.store(second == Way::Procfs, Ordering::Relaxed);
+            Ok(())
+        }
+        // Both are refused. procfs tells the cause, if it is there to tell it.
+        Err(by_second) if is_refusal(by_second) => {
+            let telling = if procfs::shows(file) {
+                Way::Procfs
+            } else {
+                Way::EmptyPath
+            };
+            Err(if telling == first {
+                by_first
+            } else {
+                by_second
+            })
+        }
+        outcome => outcome,
+    }
+}
+
+/// Whether the kernel may still allow the other way.
+fn is_refusal(errno: Errno) -> bool {
+    // ENOENT: the credentials have changed, or there is no procfs. EINVAL: Linux before 2.6.39,
+    // emulators. EPERM: sandboxes, or protected_hardlinks by way of procfs.
+    matches!(errno, Errno::NOENT | Errno::INVAL | Errno::PERM)
+}
+
+fn link_by<N: Arg + Copy>(
+    way: Way,
+    file: &File,
+    directory: BorrowedFd<'_>,
+    name: N,
+) -> rustix::io::Result<()> {
+    match way {
+        Way::EmptyPath => linkat(file, "", directory, name, AtFlags::EMPTY_PATH),
+        Way::Procfs => link_by_procfs(file, directory, name),
+    }
+}
+
+fn link_by_procfs<N: Arg + Copy>(
+    file: &File,
+    directory: BorrowedFd<'_>,
+    name: N,
+) -> rustix::io::Result<()> {
+    let links = || fstat(file).map(|stat| stat.st_nlink);
+    let before = links()?;
+    procfs::with_path(file, |path| {
+        // Without AT_SYMLINK_FOLLOW the procfs symlink itself would be linked.
+        linkat(
+            CWD,
+            path.as_bytes(),
+            directory,
+            name,
+            AtFlags::SYMLINK_FOLLOW,
+        )?;
+        match links() {
+            Ok(now) if now <= before => undo_if_foreign(file, path, directory, name),
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Takes back a link to another file than ours, to which a forged procfs or that of another
+/// descriptor table leads. Our own may have no name again just because somebody has removed it.
+fn undo_if_foreign<N: Arg + Copy>(
+    file: &File,
+    path: &FdPath,
+    directory: BorrowedFd<'_>,
+    name: N,
+) -> rustix::io::Result<()> {
+    let ours = FileId::of(file);
+    let linked = FileId::at(CWD, path.as_bytes(), AtFlags::empty());
+    let there = FileId::at(directory, name, AtFlags::SYMLINK_NOFOLLOW);
+    if there.is_ok() && there == linked && there != ours {
+        let _ = unlinkat(directory, name, AtFlags::empty());
+        return Err(Errno::NOENT);
+    }
+    Ok(())
+}

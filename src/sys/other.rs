@@ -1,0 +1,103 @@
+//! Systems without unnamed files: they are type-checked, and not run.
+
+use std::ffi::CStr;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use rustix::fd::BorrowedFd;
+use rustix::fs::{AtFlags, OFlags};
+use rustix::io::Errno;
+use rustix::path::Arg;
+
+use super::Syncfs;
+
+pub(crate) const O_TMPFILE: i32 = 0;
+
+#[cfg(target_os = "freebsd")]
+pub(crate) use libc::O_PATH;
+#[cfg(not(target_os = "freebsd"))]
+pub(crate) const O_PATH: i32 = 0;
+
+/// Opens a directory to look names up in it, which needs read permission here.
+pub(crate) const DIRECTORY_BY_PATH: OFlags = OFlags::RDONLY;
+
+/// Makes accessat(2) ask for the effective user.
+pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
+
+/// renameatx_np(2), which fails with `EEXIST` if the new name is taken.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn rename_noreplace(
+    from: BorrowedFd<'_>,
+    old: &Path,
+    to: BorrowedFd<'_>,
+    new: &CStr,
+) -> rustix::io::Result<()> {
+    use rustix::fs::{renameat_with, RenameFlags};
+
+    // Linux has one number for both of these errors.
+    renameat_with(from, old, to, new, RenameFlags::NOREPLACE).map_err(|errno| match errno {
+        Errno::NOTSUP => Errno::OPNOTSUPP,
+        errno => errno,
+    })
+}
+
+/// POSIX has no such call; the caller links and unlinks instead.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn rename_noreplace(
+    _from: BorrowedFd<'_>,
+    _old: &Path,
+    _to: BorrowedFd<'_>,
+    _new: &CStr,
+) -> rustix::io::Result<()> {
+    Err(Errno::NOSYS)
+}
+
+pub(crate) fn open_unnamed(_: &OpenOptions, _flags: i32, _: &Path) -> io::Result<File> {
+    Err(Errno::OPNOTSUPP.into())
+}
+
+pub(crate) fn link_unnamed<N: Arg + Copy>(
+    _: &File,
+    _: BorrowedFd<'_>,
+    _name: N,
+) -> rustix::io::Result<()> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// There is no procfs that could open a file once more.
+pub(crate) fn reopen(_: &File, _: OFlags) -> io::Result<File> {
+    Err(Errno::NOENT.into())
+}
+
+pub(crate) fn procfs_shows(_: &File) -> bool {
+    false
+}
+
+pub(crate) fn confined_by_apparmor() -> bool {
+    false
+}
+
+pub(crate) fn syncfs(_: &File) -> rustix::io::Result<()> {
+    Err(Errno::NOSYS)
+}
+
+pub(crate) fn syncfs_keeps_errors() -> bool {
+    true
+}
+
+/// What the syncs of a file system guarantee: of a named file, all that is asked of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SyncRules {
+    pub(crate) forgets_unnamed: bool,
+    pub(crate) syncfs: Syncfs,
+}
+
+impl SyncRules {
+    pub(crate) fn of(_: &File) -> Self {
+        Self {
+            forgets_unnamed: false,
+            syncfs: Syncfs::Unreliable,
+        }
+    }
+}
