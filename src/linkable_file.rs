@@ -129,7 +129,7 @@ impl LinkableFile {
 impl LinkableFile {
     /// Whether the file has no temporary name, so that a killed process leaves nothing behind,
     /// unless in the middle of a [`replace`](Self::replace), of a
-    /// [copy](PublishOptions::allow_copy), or where a name comes before the sync, see
+    /// [copy](crate::PublishOptions::allow_copy), or where a name comes before the sync, see
     /// [`Durability`](crate::Durability).
     ///
     /// `false` where `O_TMPFILE` is not supported, and after a [`replace`](Self::replace) that
