@@ -9,10 +9,10 @@ use rustix::fs::OFlags;
 
 use crate::sys::{O_PATH, O_TMPFILE};
 
-/// Flags that say nothing about a file that is always new, like `create` and `truncate`.
+/// Flags that are ignored, like `create` and `truncate`, because the file is always new.
 const IMPLIED: i32 = libc::O_CREAT | libc::O_TRUNC;
 
-/// Flags that speak of the directory, which only an unnamed file's open(2) is given.
+/// Flags about the directory. Only the open(2) of an unnamed file is given the directory.
 const OF_DIRECTORY: i32 = libc::O_DIRECTORY | libc::O_NOFOLLOW;
 
 /// The caller's flags, as they will be kept on both routes.
@@ -20,42 +20,44 @@ const OF_DIRECTORY: i32 = libc::O_DIRECTORY | libc::O_NOFOLLOW;
 pub(crate) struct CustomFlags(i32);
 
 impl CustomFlags {
-    /// The flags in `options`, unless they contradict a new file that is written to.
+    /// The flags in `options`; an error if a new file cannot be opened for writing with them.
     pub(crate) fn of(options: &OpenOptions) -> io::Result<Self> {
         let flags = debug_text::read(options).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::Unsupported,
-                "this version of std does not tell which custom flags an OpenOptions has",
+                "the custom flags cannot be read with this version of std; set none, or update linkable",
             )
         })?;
         if flags & O_PATH != 0 {
             // With O_TMPFILE the kernel would hand out the directory itself (seen up to 7.2).
-            return Err(invalid("O_PATH opens no file that could be written to"));
+            return Err(invalid(
+                "O_PATH cannot open a file for writing; remove the flag",
+            ));
         }
         Ok(Self(flags & !IMPLIED))
     }
 
-    /// An error if the kernel would never let the file have a name.
+    /// Fails if the kernel would never link a file that is opened with these flags.
     pub(crate) fn linkable(self) -> io::Result<Self> {
         if self.0 & libc::O_EXCL != 0 {
             return Err(invalid(
-                "with O_EXCL a file can never get a name: use scratch_in for that",
+                "a file opened with O_EXCL can never be published; remove the flag, or use scratch_in",
             ));
         }
         Ok(self)
     }
 
-    /// The same, and the kernel shall never let the file have a name.
+    /// The same flags, and one with which the kernel never links the file.
     pub(crate) fn never_linkable(self) -> Self {
         Self(self.0 | libc::O_EXCL)
     }
 
-    /// For open(2) on the directory in which the unnamed file is to be.
+    /// For open(2) on the directory in which an unnamed file is created.
     pub(crate) fn for_unnamed(self) -> i32 {
         self.0 | O_TMPFILE
     }
 
-    /// For open(2) on the path of a named file, which is created there.
+    /// For open(2) on the path at which a named file is created.
     pub(crate) fn for_named(self) -> i32 {
         self.0 & !OF_DIRECTORY | libc::O_NOFOLLOW
     }
@@ -69,7 +71,7 @@ impl CustomFlags {
         }
     }
 
-    /// Whether the caller asked for `O_TMPFILE` by name, which no named file can honour.
+    /// Whether the caller set `O_TMPFILE`, which rules a named file out.
     pub(crate) fn demand_unnamed(self) -> bool {
         self.0 & (O_TMPFILE & !libc::O_DIRECTORY) != 0
     }

@@ -1,92 +1,111 @@
 //! The kinds of failure, and what to do about each.
 
-/// The kinds of [`PublishError`](crate::PublishError).
+/// Why a file could not be published.
+///
+/// [`PublishError::kind`](crate::PublishError::kind) returns it. Each variant lists the errnos that
+/// lead to it; one errno can have several causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PublishErrorKind {
-    /// The name is taken, by a file, a directory, or a symlink wherever that leads (`EEXIST`).
+    /// Something already exists at the path (`EEXIST`): a file, a directory or a symlink, wherever
+    /// it points.
     AlreadyExists,
     /// The directory does not exist, or the path is empty or ends in a slash (`ENOENT`, `ENOTDIR`).
     NotFound,
     /// The directory is on another file system, mount, btrfs subvolume or xfs project than the one
-    /// the file was opened in (`EXDEV`; `ENOENT` from some, such as procfs), or Landlock does not
-    /// let files move to it. A copy can be allowed:
-    /// [`allow_copy`](crate::PublishOptions::allow_copy).
+    /// in which the file was opened (`EXDEV`; some file systems, such as procfs, return `ENOENT`).
+    ///
+    /// Landlock also returns `EXDEV` if it does not allow the file to move to that directory.
+    /// [`allow_copy`](crate::PublishOptions::allow_copy) publishes a copy instead.
     CrossesDevices,
-    /// The name is a directory's, which a file never replaces (`EISDIR`, `ENOTDIR`, `EBUSY`,
+    /// The path is a directory, which a file never replaces (`EISDIR`, `ENOTDIR`, `EBUSY`,
     /// `ENOTEMPTY`).
     IsADirectory,
-    /// Something is mounted on the name, as on single files in a container (`EBUSY`).
+    /// Something is mounted at the path (`EBUSY`), as containers do with single files.
     MountPoint,
-    /// The file can never have a name again: all those that it had were removed, its temporary
-    /// one perhaps (`ENOENT`).
-    NeverLinkable,
-    /// The kernel wants the file named by way of procfs, and there is none (`ENOENT`, `EINVAL`).
+    /// The file was deleted and can never get a directory entry again (`ENOENT`).
     ///
-    /// Linux before 6.10 wants that of everyone without `CAP_DAC_READ_SEARCH`; newer ones if the
-    /// process's credentials are not those that the file was opened with, or if the file came by
-    /// fork(2).
+    /// All its directory entries were removed; the last one may have been its temporary name.
+    NeverLinkable,
+    /// The kernel links the file only through procfs, which is not available (`ENOENT`, `EINVAL`).
+    ///
+    /// Linux before 6.10 requires procfs unless the process has `CAP_DAC_READ_SEARCH`. Newer kernels
+    /// require it if the process has other credentials than those that opened the file, or if the
+    /// process inherited the file through fork(2).
     ProcUnavailable,
-    /// The file could be opened, but may not be linked or, if it has a temporary name, renamed
-    /// (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`): Landlock, seccomp, SELinux, AppArmor, or
-    /// `protected_hardlinks` after the privileges that it was opened with were dropped. Where it is
-    /// the link, a copy can be allowed: [`allow_copy`](crate::PublishOptions::allow_copy).
+    /// The file could be opened, but a policy forbids to link it or, if it has a temporary name, to
+    /// rename it (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`).
+    ///
+    /// The policy can be Landlock, seccomp, SELinux or AppArmor, or `protected_hardlinks` if the
+    /// process has dropped the privileges with which it opened the file. If the link is forbidden,
+    /// [`allow_copy`](crate::PublishOptions::allow_copy) publishes a copy instead.
     LinkForbidden,
-    /// fsync(2) of the contents failed (`EIO`, `ENOSPC`, `EDQUOT`; `EINVAL` where there is none).
-    /// The kernel then forgets what it could not write and reports that once, so the file is
-    /// spoilt, and every later publish fails with the same error.
+    /// fsync(2) of the contents failed (`EIO`, `ENOSPC`, `EDQUOT`; `EINVAL` where the file system
+    /// has no fsync).
+    ///
+    /// The kernel then drops what it could not write, and reports that only once. So the file is
+    /// spoilt: you can read it, but every later publish fails with the same error.
     SyncFailed,
-    /// It is published, but fsync(2) of the directory failed: `EIO`, or `EINVAL`, `EBADF` and
+    /// The file is published, but fsync(2) of its directory failed: `EIO`, or `EINVAL`, `EBADF` and
     /// `EOPNOTSUPP` where a directory cannot be synced.
     NotDurable,
-    /// A file with a temporary name can neither be renamed without replacing nor have a hard link
-    /// (`EINVAL`, `ENOSYS`, `EOPNOTSUPP`), so only [`replace`](crate::LinkableFile::replace) works: on FAT
-    /// and exFAT served by FUSE, for example.
+    /// The file has a temporary name, and can neither be renamed without replacing nor be linked
+    /// (`EINVAL`, `ENOSYS`, `EOPNOTSUPP`).
+    ///
+    /// Only [`replace`](crate::LinkableFile::replace) works there: on FAT and exFAT served by FUSE,
+    /// for example.
     Unsupported,
-    /// Another file of the [batch](crate::PublishBatch) had failed, and it was told to stop at that
-    /// (`ECANCELED`).
+    /// Another file of the [batch](crate::PublishBatch) failed, and the batch
+    /// [stops at the first error](crate::PublishBatch::stop_at_first_error) (`ECANCELED`).
     Cancelled,
     /// Anything else: see [`PublishError::io_error`](crate::PublishError::io_error).
     Other,
 }
 
 impl PublishErrorKind {
-    /// What is to be added to "cannot publish PATH".
+    /// What follows "cannot publish PATH": the cause, then what to do.
     pub(crate) fn advice(self) -> &'static str {
         match self {
-            Self::AlreadyExists => {
-                ": the name is taken; `replace` takes it over if it is no directory"
-            }
+            Self::AlreadyExists => ": the path is already taken; use `replace` to overwrite a file",
             Self::NotFound => {
-                ": its directory must exist, and a slash at the end makes no file name"
+                ": its directory does not exist, or the path is empty or ends in a slash; create \
+                 the directory or correct the path"
             }
             Self::CrossesDevices => {
-                ": the file must be opened in the same mount and volume, best in the same \
-                 directory, or `allow_copy` be said"
+                ": the file was opened on another mount or volume, or a sandbox does not let it \
+                 move there; open it in the same directory as the path, or set `allow_copy(true)`"
             }
-            Self::IsADirectory => ": the name is a directory's",
-            Self::MountPoint => ": something is mounted on the name, so it can only be written to",
+            Self::IsADirectory => {
+                ": the path is a directory, which a file cannot replace; choose another path"
+            }
+            Self::MountPoint => {
+                ": something is mounted at the path, so it cannot be replaced; write to it in place"
+            }
             Self::NeverLinkable => {
-                ": a file whose names were all removed can have no new one; write a new file"
+                ": the file was deleted, perhaps by its temporary name, and can have no name \
+                 again; write a new file, or set `allow_copy(true)`"
             }
             Self::ProcUnavailable => {
-                ": this kernel links a nameless file through /proc only, or when asked by the \
-                 process and credentials that opened it; mount procfs"
+                ": the kernel links this file only through procfs, and /proc does not show it; \
+                 mount procfs, or, since Linux 6.10, publish in the process that opened the file \
+                 and with the same credentials"
             }
             Self::LinkForbidden => {
-                ": a security policy, a sandbox or protected_hardlinks forbids link(2) or \
-                 rename(2); allow it, publish with the credentials that opened the file, or say \
-                 `allow_copy`"
+                ": a sandbox, a security policy or protected_hardlinks forbids link(2) or \
+                 rename(2); allow it, publish with the credentials that opened the file, or set \
+                 `allow_copy(true)`"
             }
             Self::SyncFailed => {
-                ": the contents did not reach the disk, and may be lost to the kernel, too; \
+                ": the contents did not reach the disk, and the kernel may have dropped them; \
                  write a new file"
             }
             Self::Unsupported => {
-                ": here a file can neither be renamed without replacing (RENAME_NOREPLACE) \
-                 nor have a hard link; `replace` works"
+                ": neither RENAME_NOREPLACE nor hard links work here; use `replace`, which needs \
+                 neither"
             }
-            Self::Cancelled => ": another file of the batch had failed",
+            Self::Cancelled => {
+                ": the batch stopped because another file failed; publish this one again"
+            }
             Self::NotDurable | Self::Other => "",
         }
     }

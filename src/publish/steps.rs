@@ -237,7 +237,7 @@ pub(super) fn with_target<T>(
 ) -> Result<T, Failure> {
     let step = |path: &_| Ok(step(&Target::new(path)));
     path.into_with_c_str(step).unwrap_or_else(|_| {
-        let text = "a file name cannot have a NUL byte in it";
+        let text = "the path contains a NUL byte, which no file name can";
         let source = io::Error::new(io::ErrorKind::InvalidInput, text);
         Err(Failure::NotPublished(PublishErrorKind::Other, source))
     })

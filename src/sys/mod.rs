@@ -24,8 +24,8 @@ pub(crate) use self::xattr::copy as copy_xattrs;
 
 #[cfg(not(unix))]
 compile_error!(
-    "linkable needs a Unix system, best Linux, whose linkat(2) can name a file that has no name; \
-     for Windows there is the crate tempfile"
+    "linkable supports Unix only, and works best on Linux, which can link a file that has no name; \
+     on Windows use the crate tempfile"
 );
 
 /// Which syncfs(2) calls can be relied upon on a file system, and what they leave to do.
