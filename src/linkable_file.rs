@@ -1,4 +1,4 @@
-//! The handle: a file that has no name yet.
+//! The handle of a file that is not published yet.
 
 use std::fmt;
 use std::fs::File;
@@ -15,18 +15,18 @@ use crate::error_kind::PublishErrorKind;
 use crate::sys;
 use crate::target::Target;
 
-/// A file that gets its name last.
+/// A new, open file that you publish at a path once it is complete.
 ///
-/// It is made by [`anonymous_in`](crate::OpenOptionsAnonymousExt::anonymous_in), written like any
-/// [`File`], and then given a name with [`publish`](Self::publish) or [`replace`](Self::replace),
-/// which hand out the plain [`File`]. Dropped before that, it leaves nothing behind.
+/// Open it with [`anonymous_in`](crate::OpenOptionsAnonymousExt::anonymous_in), and write to it like
+/// to any [`File`]. Then [`publish`](Self::publish) or [`replace`](Self::replace) gives it its path,
+/// and returns the plain [`File`]. If you drop it before that, it leaves nothing behind.
 ///
-/// It can have a name and need not: where the kernel or the file system has no `O_TMPFILE` it has a
-/// hidden temporary one, which [`is_anonymous`](Self::is_anonymous) tells. That name is all that a
-/// killed process can leave behind, and one that calls [`std::process::exit`], which drops nothing.
+/// Where the kernel or the file system has no `O_TMPFILE`, the file has a hidden temporary name:
+/// [`is_anonymous`](Self::is_anonymous) then returns `false`. A process leaves that name behind if
+/// it is killed, or if it calls [`std::process::exit`], which drops nothing.
 ///
-/// Converting it into a [`File`] or an [`OwnedFd`] gives up the prospect of a name: the temporary
-/// name, if there is one, is removed.
+/// If you convert it into a [`File`] or an [`OwnedFd`], you can no longer publish it, and its
+/// temporary name, if it has one, is removed.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ use crate::target::Target;
 /// let mut file = OpenOptions::new().read(true).anonymous_in(dir)?;
 /// writeln!(file, "all or nothing")?;
 ///
-/// // It can be read and checked before anybody else sees it.
+/// // You can read and check it before anybody else sees it.
 /// let mut text = String::new();
 /// file.rewind()?;
 /// file.read_to_string(&mut text)?;
@@ -50,14 +50,14 @@ use crate::target::Target;
 /// assert_eq!(fs::read_to_string(dir.join("motto"))?, "all or nothing\n");
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[must_use = "a file that is not published is gone when it is dropped"]
+#[must_use = "a file that is dropped before it is published is lost"]
 pub struct LinkableFile {
     file: File,
     backend: Backend,
     /// Why the last attempt to publish failed.
     last_failure: PublishErrorKind,
-    /// The errno of a failed content sync. That is final: the kernel has marked the pages clean and
-    /// reports it once, so a second fsync(2) would succeed and mean nothing.
+    /// The errno of a failed content sync. It is final: the kernel has marked the pages clean and
+    /// reports the error only once, so a second fsync(2) would succeed and mean nothing.
     spoilt: Option<Errno>,
     /// syncfs(2) of this descriptor reports the errors of the file system since this moment.
     errors_seen_at: Instant,
@@ -110,56 +110,58 @@ impl LinkableFile {
         self.backend.name_before_sync(&self.file, target)
     }
 
-    /// Gives the file its name, if that is free.
+    /// Gives the file its path, if nothing exists there.
     pub(crate) fn take_name(&mut self, target: &Target<'_>) -> io::Result<()> {
         self.backend.publish(&self.file, target)
     }
 
-    /// Gives the file its name, whatever had that before.
+    /// Gives the file its path, and replaces what exists there.
     pub(crate) fn take_over_name(&mut self, target: &Target<'_>) -> io::Result<()> {
         self.backend.replace(&self.file, target)
     }
 
-    /// Whether there was a temporary name that is no longer the file's.
+    /// Whether the file has lost its temporary name: it was removed, or is another file's now.
     pub(crate) fn has_lost_its_name(&self) -> bool {
         self.backend.has_lost_its_name()
     }
 }
 
 impl LinkableFile {
-    /// Whether the file has no temporary name, so that a killed process leaves nothing behind,
-    /// unless in the middle of a [`replace`](Self::replace), of a
-    /// [copy](crate::PublishOptions::allow_copy), or where a name comes before the sync, see
-    /// [`Durability`](crate::Durability).
+    /// Returns `true` if the file has no name, not even a temporary one.
     ///
-    /// `false` where `O_TMPFILE` is not supported, and after a [`replace`](Self::replace) that
-    /// failed half-way (where a name comes before the sync, any publish): the file then has a
-    /// temporary name, `.linkable-<random>.tmp`.
+    /// If the process is killed, an anonymous file leaves nothing behind, unless it is just being
+    /// published: see [Temporary names](crate::platforms#temporary-names).
+    ///
+    /// Returns `false` if the file has a temporary name, `.linkable-<random>.tmp`: where `O_TMPFILE`
+    /// is not supported, and after a [`replace`](Self::replace) that failed half-way. Where a file
+    /// needs a name before it is synced (see [`Durability`](crate::Durability)), any publish that
+    /// failed can leave it with one.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.backend.is_unnamed()
     }
 
-    /// The file as std knows it, for all that a [`File`] can do.
+    /// Returns the underlying [`File`], for everything that std can do with it.
     #[must_use]
     pub fn as_file(&self) -> &File {
         &self.file
     }
 
-    /// The file as std knows it, mutably.
+    /// Returns the underlying [`File`], mutably.
     #[must_use]
     pub fn as_file_mut(&mut self) -> &mut File {
         &mut self.file
     }
 
-    /// Opens the same file once more, with an offset of its own.
+    /// Opens the same file again, with its own offset.
     ///
-    /// For reading and writing where the file's mode allows both, else for the one it allows. The
-    /// other options, such as `append`, are not carried over.
+    /// The new handle can read and write if the file's mode allows both, else it does the one that
+    /// the mode allows. It does not have the other options of this one, such as `append`.
     ///
     /// # Errors
     ///
-    /// `ENOENT` without procfs, `EACCES` where the mode allows neither, and those of open(2).
+    /// Fails with `ENOENT` without procfs, with `EACCES` if the mode allows neither reading nor
+    /// writing, and with the other errors of open(2).
     ///
     /// # Examples
     ///

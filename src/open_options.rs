@@ -8,46 +8,57 @@ use crate::backend::Backend;
 use crate::custom_flags::CustomFlags;
 use crate::linkable_file::LinkableFile;
 
-/// Opens files without a name, as an extension of [`std::fs::OpenOptions`].
+/// Opens anonymous files, as an extension of [`std::fs::OpenOptions`].
 ///
-/// Both methods are terminal, like [`OpenOptions::open`], and leave the options as they were:
+/// An anonymous file has no name: no directory lists it, and nobody can open it by a path.
 ///
-/// - The file is always opened for writing; [`read`](OpenOptions::read) and
-///   [`append`](OpenOptions::append) are honoured.
-/// - [`mode`](std::os::unix::fs::OpenOptionsExt::mode) is honoured and masked by the umask just as
-///   for a plain create: `0o666` unless said otherwise.
+/// Both methods open the file at once, like [`OpenOptions::open`], and do not change the options:
+///
+/// - The file is always opened for writing. [`read`](OpenOptions::read) and
+///   [`append`](OpenOptions::append) work as usual.
+/// - [`mode`](std::os::unix::fs::OpenOptionsExt::mode) works as usual: the default is `0o666`, and
+///   the umask applies.
 /// - [`create`](OpenOptions::create), [`create_new`](OpenOptions::create_new) and
-///   [`truncate`](OpenOptions::truncate) say nothing about a file that is always new: they are
-///   ignored, and so are `O_CREAT` and `O_TRUNC` among the custom flags.
-/// - [`custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags) are honoured or refused,
-///   never dropped: `O_PATH` is `InvalidInput`, and so is `O_EXCL` for `anonymous_in`. `O_NOFOLLOW`
-///   and `O_DIRECTORY` are about the directory. `O_TMPFILE` rules the named file out: where it is
-///   not supported, the call fails with what open(2) said.
+///   [`truncate`](OpenOptions::truncate) are ignored, because the file is always new. So are
+///   `O_CREAT` and `O_TRUNC` among the custom flags.
+/// - [`custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags) work, or the call fails; none
+///   is silently dropped. `O_NOFOLLOW` and `O_DIRECTORY` apply to the directory. With `O_TMPFILE`
+///   the call fails where it would otherwise open a file with a temporary name.
 ///
 /// # Errors
 ///
-/// Those of open(2), with their errnos: `ENOENT` and `ENOTDIR` if there is no such directory,
-/// `EACCES` without write and search permission there (read permission is not needed), `EROFS`,
-/// `EPERM` if the directory is immutable, `ENOSPC`, `EDQUOT`, `EMFILE`, … `InvalidInput` for the
-/// flags named above. `Unsupported` if there are custom flags and a later version of std does not
-/// show them in the `Debug` text of the options, the only place where they can be read.
+/// Returns the error of open(2), with its errno:
+///
+/// - `ENOENT` or `ENOTDIR` if the directory does not exist.
+/// - `EACCES` without permission to write to the directory and to search it. Permission to read it
+///   is not needed.
+/// - `EPERM` if the directory is immutable, `EROFS` if the file system is read-only.
+/// - `ENOSPC`, `EDQUOT`, `EMFILE`, and others.
+///
+/// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if the custom flags contain `O_PATH` or,
+/// for `anonymous_in`, `O_EXCL`.
+///
+/// Returns [`Unsupported`](io::ErrorKind::Unsupported) if custom flags are set and cannot be read.
+/// They can be read only from the `Debug` text of the options, and a later version of std may not
+/// show them there.
 ///
 /// # Platform-specific behavior
 ///
-/// Calls open(2) with `O_TMPFILE` (Linux 3.11), whose mode, umask, default ACL and set-group-ID
-/// directory act as for a plain create. On `EOPNOTSUPP`, `EISDIR`, `ENOSYS` and `EINVAL`, and on
-/// Android always, it makes a file with a hidden temporary name (`O_CREAT | O_EXCL | O_NOFOLLOW`)
-/// in that directory instead.
+/// Calls open(2) with `O_TMPFILE` (Linux 3.11). Mode, umask, default ACL and set-group-ID directory
+/// have the same effect as for any new file. If that fails with `EOPNOTSUPP`, `EISDIR`, `ENOSYS` or
+/// `EINVAL`, and always on Android, it creates a file with a hidden temporary name in that directory
+/// instead (`O_CREAT | O_EXCL | O_NOFOLLOW`). See [`platforms`](crate::platforms) for where that
+/// happens.
 ///
 /// # Security
 ///
-/// Nobody can open an unnamed file but by `/proc/<pid>/fd`, which is for the same user and root. A
-/// file with a temporary name can be opened by whoever its mode and directory admit: say
+/// An anonymous file can be opened only through `/proc/<pid>/fd`, by the same user and by root. A
+/// file with a temporary name can be opened by anyone with permission on it: set
 /// [`mode(0o600)`](std::os::unix::fs::OpenOptionsExt::mode) for a secret.
 pub trait OpenOptionsAnonymousExt: sealed::Sealed {
-    /// Opens a new file in `dir` that has no name and can be given one.
+    /// Opens a new anonymous file in `dir`, to be published later.
     ///
-    /// The file can be published under any name in the same mount, best in `dir`.
+    /// You can publish it at any path on the same mount; a path in `dir` always works.
     ///
     /// # Errors
     ///
@@ -74,11 +85,11 @@ pub trait OpenOptionsAnonymousExt: sealed::Sealed {
     #[doc(alias = "tempfile")]
     fn anonymous_in<P: AsRef<Path>>(&self, dir: P) -> io::Result<LinkableFile>;
 
-    /// Opens a new file in `dir` that has no name and can never be given one.
+    /// Opens a new anonymous file in `dir` that can never be published.
     ///
-    /// For scratch space that is gone when it is closed. The kernel refuses ever to link it
-    /// (`O_EXCL`); where `O_TMPFILE` is not supported, its temporary name is removed before the
-    /// call returns.
+    /// Use it as scratch space: the file is gone when it is closed. The kernel never links it
+    /// (`O_EXCL`). Where `O_TMPFILE` is not supported, the call removes the temporary name before it
+    /// returns.
     ///
     /// # Errors
     ///

@@ -1,0 +1,92 @@
+//! What differs between kernels, file systems and operating systems (documentation only).
+//!
+//! # Anonymous file or temporary name
+//!
+//! [`anonymous_in`] first asks the kernel for an anonymous file: it calls open(2) with `O_TMPFILE`.
+//! If that fails with an error of this table, it creates a hidden file in the same directory
+//! instead, with the temporary name `.linkable-<random>.tmp`. You use it with the same calls, and
+//! publishing renames it. [`is_anonymous`] returns which of the two you have.
+//!
+//! | open(2) fails with | for example on |
+//! |---|---|
+//! | `EOPNOTSUPP` | NFS, FAT, exFAT, 9p, most of FUSE, gVisor; overlayfs before Linux 6.10 |
+//! | `EISDIR` | Linux before 3.11, some SMB, old gVisor |
+//! | `ENOSYS` | sandboxes |
+//! | `EINVAL` | emulators, the Nanos unikernel |
+//! | (not called) | Android, whose policy denies link(2) |
+//!
+//! Any other error is returned to you. Support depends on the mount, so the kernel is asked at
+//! every call, unless it is itself too old (Linux before 3.11).
+//!
+//! File systems support `O_TMPFILE` since:
+//!
+//! | Linux | file system |
+//! |---|---|
+//! | 3.11 | ext2, ext3, ext4, tmpfs, minix, udf |
+//! | 3.15 | xfs |
+//! | 3.16 | btrfs, f2fs |
+//! | 4.9 | ubifs |
+//! | 6.1 | FUSE, if the server supports it |
+//! | 6.10 | overlayfs |
+//!
+//! # Temporary names
+//!
+//! A file with a temporary name is also published in one step, but it is not invisible. Anyone with
+//! permission on it can open it, and anyone who can write to the directory can remove it. If the
+//! process is killed, the temporary name stays.
+//!
+//! An anonymous file gets a temporary name in three cases. It leaves the name behind if it is
+//! stopped meanwhile:
+//!
+//! - A [`replace`] links it to a temporary name with linkat(2), then calls rename(2). It is stopped
+//!   if the process is killed between these two calls, or if the directory is moved away.
+//! - A [copy](crate::PublishOptions::allow_copy) has a temporary name until it is complete.
+//! - On some file systems a file needs a name before it is synced: see [`Durability`].
+//!
+//! Where nothing may be removed or renamed, a temporary name stays, too: in an append-only directory
+//! (chattr(1) `+a`), and under Landlock without `REMOVE_FILE`.
+//!
+//! You can remove temporary names while no program that creates them is running.
+//!
+//! # File systems
+//!
+//! The repository runs all tests on these file systems (`tests/file-systems`), on several kernels
+//! (`tests/kernels`) and in containers (`tests/containers`), as root and as an ordinary user.
+//!
+//! | file system | what differs |
+//! |---|---|
+//! | ext2, ext3, ext4, xfs, btrfs, tmpfs, overlayfs on them | nothing |
+//! | ramfs | `O_DIRECT` fails with `EINVAL`, access control lists with `EOPNOTSUPP` |
+//! | all FUSE below | `O_TMPFILE` fails with `EOPNOTSUPP`, so files have a temporary name |
+//! | bindfs, mergerfs, unionfs-fuse, ntfs-3g, fuse2fs | `RENAME_NOREPLACE` fails with `EINVAL`, so linkat(2) and unlinkat(2) publish |
+//! | exfat-fuse, fusefat | hard links fail with `EPERM`, too, so [`publish`] is [`Unsupported`]; `replace` works |
+//! | bindfs, unionfs-fuse, ntfs-3g, fuse2fs, gocryptfs, mergerfs | while a file that is open is replaced, its path is missing for moments (`ENOENT`, `ESTALE`) |
+//! | mqueue | nothing can be published: `EPERM` |
+//! | overlayfs, and all FUSE | a batch syncs file by file |
+//! | another mount, btrfs subvolume, xfs project | publishing fails with [`CrossesDevices`] |
+//! | btrfs at its quota | publishing can fail with `EDQUOT`, even without new contents; you get the file back |
+//! | ZFS | each link of an anonymous file waits for a transaction group |
+//!
+//! See [`Durability`] for what a power cut leaves on each file system.
+//!
+//! # Kernels
+//!
+//! | before Linux | what differs |
+//! |---|---|
+//! | 5.17 | a batch syncs file by file |
+//! | 6.10 | ordinary users need procfs, else publishing fails with [`ProcUnavailable`]; overlayfs has no `O_TMPFILE` |
+//! | 6.16 | on btrfs and overlayfs a file needs a temporary name before it is synced, see [`Durability`] |
+//!
+//! # Other operating systems
+//!
+//! On macOS, FreeBSD and Android every file has a temporary name. The crate is type-checked for
+//! them, but its tests are not run there.
+//!
+//! [`CrossesDevices`]: crate::PublishErrorKind::CrossesDevices
+//! [`Durability`]: crate::Durability
+//! [`ProcUnavailable`]: crate::PublishErrorKind::ProcUnavailable
+//! [`Unsupported`]: crate::PublishErrorKind::Unsupported
+//! [`anonymous_in`]: crate::OpenOptionsAnonymousExt::anonymous_in
+//! [`is_anonymous`]: crate::LinkableFile::is_anonymous
+//! [`publish`]: crate::LinkableFile::publish
+//! [`replace`]: crate::LinkableFile::replace
