@@ -1,4 +1,4 @@
-//! What can go wrong when a file is to get its name.
+//! The error of publishing.
 
 use std::fmt;
 use std::fs::File;
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use crate::error_kind::PublishErrorKind;
 use crate::linkable_file::LinkableFile;
 
-/// A file did not get its name, or has it but not for certain.
+/// Publishing failed, or succeeded without a durability guarantee.
 ///
-/// The text names the path and says what can be done; the operating system's own words are in
-/// [`source`](std::error::Error::source). Converted into an [`io::Error`] it is the original one,
-/// with its `raw_os_error()`; the file is dropped then.
+/// The error text names the path and says what you can do. The error of the operating system is the
+/// [`source`](std::error::Error::source). Converting this into an [`io::Error`] returns that
+/// original error, with its `raw_os_error()`, and drops the file.
 ///
 /// # Examples
 ///
@@ -34,37 +34,41 @@ use crate::linkable_file::LinkableFile;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// Nothing happened: the target is as it was, and the file comes back to be published again,
-    /// here or elsewhere.
+    /// The file is not published, and the path is as it was.
     ///
-    /// After [`SyncFailed`](PublishErrorKind::SyncFailed) it can only be read.
+    /// You get the file back and can publish it again, at this path or another. After
+    /// [`SyncFailed`](PublishErrorKind::SyncFailed) you can only read it.
     #[error("cannot publish {}{}", .path.display(), .file.last_failure().advice())]
     NotPublished {
-        /// The file as it was, without a name or with a temporary one.
+        /// The file, anonymous or with a temporary name.
         file: LinkableFile,
-        /// The name that was asked for.
+        /// The path at which it was to be published.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is published, whole, and every process sees it; but the sync of its name failed,
-    /// so a power cut may still take the name away.
+    /// The file is published, and every process sees it complete, but a power cut may still undo
+    /// that.
     ///
-    /// Only [`Durability::Full`](crate::Durability::Full) promises what was missed here. Do not
-    /// write the file again on the strength of this: it is there.
-    #[error("published {}, but a power cut may still undo it", .path.display())]
+    /// Don't retry: the file is already published. Only the final sync failed, which
+    /// [`Durability::Full`](crate::Durability::Full) makes for the new directory entry.
+    #[error(
+        "published {}, but the final sync failed, so a power cut may still undo it; do not publish \
+         it again",
+        .path.display()
+    )]
     NotDurable {
-        /// The file under its new name.
+        /// The published file.
         file: File,
-        /// The name that it has.
+        /// The path at which it is published.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl PublishError {
-    /// What went wrong, told apart where one errno has many causes.
+    /// Returns the cause, which an errno alone does not always show.
     #[must_use]
     pub fn kind(&self) -> PublishErrorKind {
         match self {
@@ -73,7 +77,7 @@ impl PublishError {
         }
     }
 
-    /// The name that was asked for.
+    /// Returns the path at which the file was to be published.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -81,7 +85,7 @@ impl PublishError {
         }
     }
 
-    /// What the operating system said.
+    /// Returns the error of the operating system.
     #[must_use]
     pub fn io_error(&self) -> &io::Error {
         match self {
@@ -89,7 +93,7 @@ impl PublishError {
         }
     }
 
-    /// The file, if it is not published: to publish it again, or elsewhere.
+    /// Returns the file if it is not published, so that you can publish it again or elsewhere.
     ///
     /// # Examples
     ///
@@ -102,7 +106,7 @@ impl PublishError {
     /// # std::fs::write(dir.join("taken"), "")?;
     /// let file = OpenOptions::new().anonymous_in(dir)?;
     /// if let Err(error) = file.publish(dir.join("taken")) {
-    ///     let file = error.into_file().expect("only `Durability::Full` can be not durable");
+    ///     let file = error.into_file().expect("without `Durability::Full` the file comes back");
     ///     file.publish(dir.join("free"))?;
     /// }
     /// # assert!(dir.join("free").exists());
@@ -117,7 +121,7 @@ impl PublishError {
     }
 }
 
-// What a `main` that returns the error prints: no more than helps.
+// A `main` that returns the error prints this, so it shows only what helps.
 impl fmt::Debug for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {

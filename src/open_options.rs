@@ -58,7 +58,7 @@ use crate::linkable_file::LinkableFile;
 pub trait OpenOptionsAnonymousExt: sealed::Sealed {
     /// Opens a new anonymous file in `dir`, to be published later.
     ///
-    /// You can publish it at any path on the same mount; a path in `dir` always works.
+    /// You can publish it at any path on the same mount, best in `dir` itself.
     ///
     /// # Errors
     ///
