@@ -1,4 +1,4 @@
-//! Publishing: sync the file, name it, sync the name, in that order.
+//! Publishing: sync the contents, give the file its path, sync the directory, in that order.
 
 mod batch;
 mod copy;
@@ -18,7 +18,10 @@ use crate::linkable_file::LinkableFile;
 #[cfg(doc)]
 use crate::PublishErrorKind;
 
-/// How a file gets its name: [`LinkableFile::publish`] and [`LinkableFile::replace`] with more say.
+/// Options for publishing a file.
+///
+/// [`LinkableFile::publish`] and [`LinkableFile::replace`] are short for the most common ones. This
+/// also sets the [`durability`](Self::durability) and [allows a copy](Self::allow_copy).
 ///
 /// # Examples
 ///
@@ -31,7 +34,7 @@ use crate::PublishErrorKind;
 /// # let dir = dir.path();
 /// let mut file = OpenOptions::new().anonymous_in(dir)?;
 /// file.write_all(b"balance = 7")?;
-/// // When this returns, not even a power cut takes it back.
+/// // Once this returns, not even a power cut undoes it.
 /// PublishOptions::new()
 ///     .replace(true)
 ///     .durability(Durability::Full)
@@ -45,45 +48,46 @@ pub struct PublishOptions {
 }
 
 impl PublishOptions {
-    /// Never replaces, and syncs the contents first ([`Durability::Contents`]).
+    /// Creates the default options: no replacing, [`Durability::Contents`], no copy.
     #[must_use]
     pub const fn new() -> Self {
         Self { plan: Plan::new() }
     }
 
-    /// Whether the name may be another file's, which then loses it in the same step; `false` unless
-    /// said otherwise.
+    /// Replaces an existing file at the path. The default is `false`.
     ///
-    /// A symlink at the name is replaced itself, not followed. The new file has its own mode,
-    /// owner and attributes, not those of the file that it replaces.
+    /// - A symlink at the path is itself replaced, not followed.
+    /// - The new file has its own mode, owner and attributes, not those of the file that it replaces.
+    /// - Other hard links of the replaced file keep the old contents.
+    /// - If two programs load, change and replace a file, the later one wins.
     pub fn replace(&mut self, yes: bool) -> &mut Self {
         self.plan.replace = yes;
         self
     }
 
-    /// What the published file is to survive; [`Durability::Contents`] unless said otherwise.
+    /// Sets what the published file survives. The default is [`Durability::Contents`].
     pub fn durability(&mut self, level: Durability) -> &mut Self {
         self.plan.durability = level;
         self
     }
 
-    /// Whether a copy is published where the file itself cannot have the name; `false` unless said
-    /// otherwise.
+    /// Publishes a copy where the file itself cannot be published. The default is `false`.
     ///
-    /// That is where publishing would be refused as [`CrossesDevices`], [`NeverLinkable`] or
-    /// [`ProcUnavailable`], or, if the file is anonymous, as [`LinkForbidden`]. The copy is made
-    /// under a hidden temporary name in the directory of `path`, and renamed: it appears in one
-    /// step all the same, as durably as was asked for, but it costs what the file's size costs, and
-    /// a killed process leaves the temporary name. Where the file system can share blocks (btrfs,
-    /// xfs), they are shared. Holes stay holes.
+    /// A copy is made if publishing fails with [`CrossesDevices`], [`NeverLinkable`] or
+    /// [`ProcUnavailable`], or, if the file is anonymous, with [`LinkForbidden`]. It is written to a
+    /// hidden temporary name in the directory of `path`, then renamed. So it also appears complete,
+    /// in one step, and is as durable as you chose. But copying takes time and space for the whole
+    /// contents, and a process that is killed meanwhile leaves the temporary name behind. Where the
+    /// file system can share blocks (btrfs, xfs), the copy shares them. Holes stay holes.
     ///
-    /// It keeps the mode, the times, the extended attributes (xattr(7)) that users have set, the
-    /// access control list and, where that is allowed, the owner; without its owner it is not
-    /// set-user-ID. The [`File`] that is returned is the copy, open as the file was and at the same
-    /// position; descriptors of the file that you have kept go on meaning the file, which has no
-    /// name.
+    /// The copy has the mode, the times, the extended attributes that users have set (xattr(7)), the
+    /// access control list and, if the process may set it, the owner of the file. With another owner
+    /// it is not set-user-ID, and with another group not set-group-ID.
     ///
-    /// If copying fails, the file comes back, and nothing is left of the copy.
+    /// The returned [`File`] is the copy. It is open like the original and at the same position.
+    /// Other descriptors of the original still refer to the original, which stays unpublished.
+    ///
+    /// If copying fails, you get the file back, and nothing is left of the copy.
     ///
     /// [`CrossesDevices`]: PublishErrorKind::CrossesDevices
     /// [`LinkForbidden`]: PublishErrorKind::LinkForbidden
@@ -92,37 +96,51 @@ impl PublishOptions {
     ///
     /// # Platform-specific behavior
     ///
-    /// Reads the file by opening `/proc/thread-self/fd/N`; without procfs it must have been opened
-    /// with [`read(true)`](std::fs::OpenOptions::read). Calls copy_file_range(2) and, where that is
-    /// not supported, sendfile(2), or read(2) and write(2).
+    /// Opens `/proc/thread-self/fd/N` to read the file. Without procfs, the file must have been
+    /// opened with [`read(true)`](std::fs::OpenOptions::read). Calls copy_file_range(2) and, where
+    /// that is not supported, sendfile(2), or read(2) and write(2).
     pub fn allow_copy(&mut self, yes: bool) -> &mut Self {
         self.plan.allow_copy = yes;
         self
     }
 
-    /// Names `file` in one step: nobody ever sees a part of it.
+    /// Publishes `file` at `path` with these options, in one step.
     ///
-    /// A relative `path` is relative to the current directory, not to the one that the file was
-    /// opened in. Any directory of the same mount will do.
+    /// Nobody ever sees a part of the file. A relative `path` is relative to the current directory,
+    /// not to the one in which the file was opened. The directory of `path` can be any directory on
+    /// the mount in which the file was opened; on another mount this fails with
+    /// [`CrossesDevices`](PublishErrorKind::CrossesDevices), unless you set
+    /// [`allow_copy(true)`](Self::allow_copy).
     ///
     /// # Errors
     ///
-    /// [`PublishError::NotPublished`] gives the file back, and everything is as it was.
-    /// [`PublishError::NotDurable`] comes from [`Durability::Full`] alone: the file *is* published.
-    /// See [`PublishErrorKind`] for the causes; a NUL byte in `path` is `InvalidInput`.
+    /// - [`PublishError::NotPublished`] returns the file; the path is as it was.
+    /// - [`PublishError::NotDurable`] is returned only with [`Durability::Full`]: the file *is*
+    ///   published.
+    ///
+    /// See [`PublishErrorKind`] for the causes. A NUL byte in `path` is
+    /// [`InvalidInput`](std::io::ErrorKind::InvalidInput).
     ///
     /// # Platform-specific behavior
     ///
-    /// Calls fsync(2), unless the level is [`Durability::None`]; then, for a file without a name,
-    /// linkat(2) with `AT_EMPTY_PATH`, and through `/proc/thread-self/fd` where the kernel refuses
-    /// that. If it finds the name taken and is to replace, it links to a temporary name beside it
-    /// and calls rename(2); what stops it between these two calls, a kill or a directory that is
-    /// moved away just then, leaves the temporary name. For a file with a temporary name it calls
-    /// renameat2(2) with `RENAME_NOREPLACE`, linkat(2) and unlinkat(2) where that is not supported,
-    /// and to replace, rename(2). Where nobody may remove a name or rename one, in an append-only
-    /// directory (chattr(1) `+a`) or under Landlock without `REMOVE_FILE`, a temporary name stays.
-    /// [`Durability::Full`] opens the directory first and calls fsync(2) on it last. On some file
-    /// systems the temporary name comes before the first fsync(2), see [`Durability`].
+    /// These are the system calls, in order:
+    ///
+    /// 1. With [`Durability::Full`], open(2) of the directory.
+    /// 2. Unless the level is [`Durability::None`], fsync(2) of the file. On some file systems the
+    ///    file first gets a temporary name, see [`Durability`].
+    /// 3. For an anonymous file, linkat(2) with `AT_EMPTY_PATH`, or through `/proc/thread-self/fd` if
+    ///    the kernel refuses that. If something exists at the path and is to be replaced, linkat(2)
+    ///    to a temporary name in the same directory, then rename(2).
+    ///
+    ///    For a file with a temporary name, renameat2(2) with `RENAME_NOREPLACE`, or linkat(2) and
+    ///    unlinkat(2) where that is not supported. To replace, rename(2).
+    /// 4. With [`Durability::Full`], fsync(2) of the directory.
+    ///
+    /// If the process is killed meanwhile, or may not remove files in the directory, a temporary name
+    /// can stay: see [Temporary names](crate::platforms#temporary-names).
+    ///
+    /// inotify(7) reports a file that is linked as `IN_CREATE`. Watchers that wait for `IN_MOVED_TO`
+    /// or `IN_CLOSE_WRITE` miss it.
     #[doc(alias = "linkat")]
     #[doc(alias = "AT_EMPTY_PATH")]
     #[doc(alias = "RENAME_NOREPLACE")]
@@ -158,15 +176,16 @@ impl fmt::Debug for PublishOptions {
 }
 
 impl LinkableFile {
-    /// Gives the file the name `path` in one step, if that is free.
+    /// Publishes the file at `path` in one step, and fails if something exists there.
     ///
-    /// Never replaces, and never follows a symlink at `path`. Of several racing publishers exactly
-    /// one wins. The contents are synced first: this is [`PublishOptions::publish`] with its
-    /// defaults.
+    /// This never replaces a file and never follows a symlink at `path`. If several processes publish
+    /// at the same path, exactly one succeeds. The contents are synced first: this is
+    /// [`PublishOptions::publish`] with the default options.
     ///
     /// # Errors
     ///
-    /// See [`PublishOptions::publish`]: the file comes back, and nothing has happened.
+    /// Returns [`PublishError::NotPublished`] with the file; the path is as it was. See
+    /// [`PublishErrorKind`] for the causes.
     ///
     /// # Examples
     ///
@@ -190,16 +209,18 @@ impl LinkableFile {
         PublishOptions::new().publish(self, path)
     }
 
-    /// Gives the file the name `path` in one step, whatever file has that name.
+    /// Publishes the file at `path` in one step, and replaces a file that exists there.
     ///
-    /// At every moment `path` is the whole old file or the whole new one. A symlink at `path` is
-    /// replaced itself, not followed. The contents are synced first: this is
-    /// [`PublishOptions::publish`] with [`replace(true)`](PublishOptions::replace).
+    /// At every moment `path` is the complete old file or the complete new one. A symlink at `path`
+    /// is itself replaced, not followed. The new file has its own mode, owner and attributes. The
+    /// contents are synced first: this is [`PublishOptions::publish`] with
+    /// [`replace(true)`](PublishOptions::replace).
     ///
     /// # Errors
     ///
-    /// See [`PublishOptions::publish`]: the file comes back, and nothing has happened. It may come
-    /// back with a temporary name beside `path`, which it removes when it is dropped.
+    /// Returns [`PublishError::NotPublished`] with the file; the path is as it was. See
+    /// [`PublishErrorKind`] for the causes. The returned file may have a temporary name in the
+    /// directory of `path`, which is removed when you drop the file.
     ///
     /// # Examples
     ///
