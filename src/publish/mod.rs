@@ -211,9 +211,10 @@ impl LinkableFile {
 
     /// Publishes the file at `path` in one step, and replaces a file that exists there.
     ///
-    /// At every moment `path` is the complete old file or the complete new one. A symlink at `path`
-    /// is itself replaced, not followed. The new file has its own mode, owner and attributes. The
-    /// contents are synced first: this is [`PublishOptions::publish`] with
+    /// At every moment `path` is the complete old file or the complete new one, except on
+    /// [some FUSE file systems](crate::platforms#file-systems). A symlink at `path` is itself
+    /// replaced, not followed. The new file has its own mode, owner and attributes. The contents are
+    /// synced first: this is [`PublishOptions::publish`] with
     /// [`replace(true)`](PublishOptions::replace).
     ///
     /// # Errors

@@ -12,97 +12,106 @@ use crate::target::Target;
 
 /// What a published file survives.
 ///
-/// | level | killed process | power cut after the call has returned `Ok` | flushes |
+/// | level | after a killed process | after a power cut, once the call has returned `Ok` | flushes |
 /// |---|---|---|---|
-/// | [`None`](Self::None) | whole | anything, an empty file included | 0 |
-/// | [`Contents`](Self::Contents) | whole | the old file, no file, or the whole new one | 1 |
-/// | [`Full`](Self::Full) | whole | the whole new one | 2 |
+/// | [`None`](Self::None) | complete | anything, even an empty file | 0 |
+/// | [`Contents`](Self::Contents) | complete | the old file, no file, or the complete new one | 1 |
+/// | [`Full`](Self::Full) | complete | the complete new one | 2 |
 ///
-/// A flush is what takes the time: an fsync(2), which waits for the disk. `Full` for a name that
-/// replaces another costs the same two. [`PublishBatch`](crate::PublishBatch) shares them among
-/// files.
+/// A flush is an fsync(2), which waits for the disk. Most of the time goes there. `Full` also takes
+/// two flushes if it replaces a file. A [`PublishBatch`](crate::PublishBatch) shares flushes among
+/// its files.
 ///
-/// # Where this is proven
+/// # How this is tested
 ///
-/// The repository has a harness, `tests/power-cut`, that cuts the power at every write which a file
-/// system makes, with and without random subsets and torn sectors of the writes that were not
-/// flushed yet, and mounts and judges what is left. `Contents` and `Full` held at every point for
-/// new and replaced files, one by one and in a [batch](crate::PublishBatch), with and without
-/// `O_TMPFILE`, by one thread and by four, on ext4, xfs and btrfs of Linux 6.18 and on btrfs of
-/// 6.12; on btrfs of 6.1 at a sample of points, and of 5.10 at one with one thread, anonymous files
-/// only. The harness also found every wrong order out that it was given. It lets the disk fail,
-/// too, with `EIO` at every one of its writes: what was reported was so.
+/// The harness `tests/power-cut` in the repository cuts the power at every write that a file system
+/// makes, mounts what is left, and judges it. It also keeps random subsets of the writes that were
+/// not flushed yet, and tears their sectors. `Contents` and `Full` held
+///
+/// - at every point on ext4, xfs and btrfs of Linux 6.18, and on btrfs of 6.12;
+/// - at a sample of points on btrfs of 6.1;
+/// - at a sample of points on btrfs of 5.10, with one thread and anonymous files only.
+///
+/// This covers new and replaced files, one by one and in a [batch](crate::PublishBatch), with and
+/// without `O_TMPFILE`, by one thread and by four. The harness also detected every wrong order of
+/// system calls that it was given. And it lets the disk fail with `EIO` at each of its writes: every
+/// result that the crate reported was true.
 ///
 /// # Platform-specific behavior
 ///
-/// - **btrfs before Linux 6.16**, and overlayfs upon it, do not log a file that has no name when it
-///   is synced: once it is linked, anybody's sync of the directory makes the name durable with an
-///   empty file behind it. There a file gets its temporary name before the sync, and goes on as a
-///   named one does: a kill may leave that name, and where nothing can be renamed (an append-only
-///   directory, some sandboxes) only `None` publishes.
-/// - **Without a journal** (ext2, and ext4 made without one, as sysfs tells) a directory can reach
-///   the disk before the inode that it names, so there the same is done. Then `Full` held at every
-///   point, for one thread, if the disk kept the order of writes (Linux 6.18). No more is promised:
-///   at `Contents` the replaced file may be gone before its name is, what several programs write at
-///   once arrives in any order, and a file system check may be needed first.
-/// - **ext4 mounted with `data=writeback`** uses the blocks of a replaced file again before the
-///   rename is on the disk, so that the old file can come back with another one's bytes. New names
-///   are safe.
-/// - **A temporary name** can come back after a power cut, where there was one and the rename had
-///   not reached the disk; [`Full`](Self::Full) leaves none once it has returned.
-/// - **No library can promise** anything of a disk that reports a flush which it has not made, or
-///   that tears a sector; nor does a file system survive a torn superblock.
+/// - **btrfs before Linux 6.16**, and overlayfs on it: fsync(2) does not log a file that has no
+///   name. Once the file is linked, any sync of the directory, by anyone, makes the directory entry
+///   durable, but with an empty file. So there the file gets a temporary name before the sync, and
+///   is then renamed. If the process is killed, the temporary name may stay. Where nothing can be
+///   renamed (an append-only directory, some sandboxes), only `None` can publish.
+/// - **File systems without a journal** (ext2, and ext4 made without one, which sysfs shows): a
+///   directory can reach the disk before the inodes of its files. So there a file also gets a
+///   temporary name before the sync. `Full` then held at every point, with one thread and a disk
+///   that keeps the order of writes (Linux 6.18). Nothing more is promised. With `Contents` the
+///   replaced file may be lost while its directory entry is still there. The writes of several
+///   programs arrive in any order. And the file system may need a check before it can be mounted.
+/// - **ext4 mounted with `data=writeback`** reuses the blocks of a replaced file before the rename
+///   is on the disk. So the old file can come back with the bytes of another file. New files are
+///   safe.
+/// - **A temporary name** can come back after a power cut if the rename was not on the disk yet.
+///   Once [`Full`](Self::Full) has returned, it cannot.
+/// - **Disks that lie**: no library can help if a disk reports a flush that it has not done, or tears
+///   a sector. And no file system survives a torn superblock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// Survives a killed process, not a power cut: nothing is synced.
+    /// Syncs nothing: the file survives a killed process, but not a power cut.
     ///
-    /// For caches and build products, which can be made again. After a power cut the name may be
-    /// there with an empty or torn file behind it, even on ext4, whose protection against that
-    /// (`auto_da_alloc`) covers a rename over an existing file only.
+    /// Use it for caches and build products, which can be made again. After a power cut the file may
+    /// be there, but empty or torn. This is so even on ext4, whose protection against that
+    /// (`auto_da_alloc`) covers only a rename over an existing file.
     None,
-    /// The contents are on disk before the name is there: fsync(2) of the file comes first.
+    /// Syncs the contents before the file appears at its path.
     ///
-    /// A power cut then leaves the old file, no file, or the whole new one, never a torn or an
+    /// A power cut then leaves the old file, no file, or the complete new one, never a torn or an
     /// empty one. Which of these it is depends on when the kernel writes the directory, commonly
     /// within 30 seconds.
     #[default]
     Contents,
-    /// Both the contents and the name are on disk when the call returns `Ok`.
+    /// Syncs the contents before, and the directory after the file appears at its path.
     ///
-    /// The file is synced, then named, then its directory is synced. A directory that may be
-    /// written and not read (mode `-wx`) cannot be opened for that; there the file is synced
-    /// once more, which writes its name too on ext4, xfs and btrfs (measured on Linux 6.18).
+    /// Once the call has returned `Ok`, the file stays at its path. A directory without read
+    /// permission (mode `-wx`) cannot be opened to sync it. There the file is synced once more, which
+    /// on ext4, xfs and btrfs also writes its directory entry (measured on Linux 6.18).
     Full,
 }
 
-/// How the contents of a [`PublishBatch`](crate::PublishBatch) reach the disk.
+/// How a [`PublishBatch`](crate::PublishBatch) syncs the contents of its files.
 ///
-/// Where syncfs(2) fails, the files are synced one by one, to find out which of them it was.
+/// If syncfs(2) fails, the files are synced one by one, to find out which of them failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BatchSync {
-    /// [`FileSystem`](Self::FileSystem) for eight files or more on one file system, else
+    /// Chooses [`FileSystem`](Self::FileSystem) for eight or more files on one file system, else
     /// [`EachFile`](Self::EachFile).
     #[default]
     Automatic,
-    /// fsync(2) of each file: a flush for each, and no other program's data.
+    /// Calls fsync(2) on each file: one flush a file, and other programs' data is not written.
     EachFile,
-    /// One syncfs(2) for each file system of a chunk, or subvolume: one flush for all files; on
-    /// btrfs, whose fsync(2) of a directory then is not enough, one more for all names. It writes
-    /// everything that is dirty there, other programs' data too, and waits for it: where others
-    /// write much, it may take long, and slow them down. Where it could miss an error it is
-    /// `EachFile`: before Linux 5.17, and on other file systems than btrfs, ext2, ext3, ext4, tmpfs
-    /// and xfs.
+    /// Calls syncfs(2) once for each file system (or btrfs subvolume) in a chunk.
+    ///
+    /// That is one flush for the contents of all files. btrfs needs one more for all directory
+    /// entries, because an fsync(2) of the directory is not enough there.
+    ///
+    /// syncfs(2) writes everything that is dirty on the file system, also the data of other programs,
+    /// and waits for it. If they write much, it can take long and slow them down.
+    ///
+    /// Where syncfs(2) could miss an error, this is the same as [`EachFile`](Self::EachFile): before
+    /// Linux 5.17, and on any file system but btrfs, ext2, ext3, ext4, tmpfs and xfs.
     FileSystem,
 }
 
-/// From how many files on one file system a syncfs(2) is cheaper than as many fsync(2).
+/// The number of files on one file system from which on `Automatic` calls syncfs(2).
 ///
-/// It pays from two on (ext4, xfs and btrfs of Linux 6.18), if nobody else writes there.
+/// It is cheaper from two on (ext4, xfs and btrfs of Linux 6.18) if nobody else writes there.
 const WORTH_A_SYNCFS: usize = 8;
 
-/// Opens what [`sync_name`] needs; `None` if that may not be read, which creating a file does not
-/// need.
+/// Opens the directory for [`sync_name`]; `None` without permission to read it, which creating a
+/// file does not need.
 pub(super) fn open_directory(target: &Target<'_>) -> Result<Option<File>, Errno> {
     match target.open_parent(OFlags::RDONLY) {
         Ok(directory) => Ok(Some(directory)),
@@ -111,9 +120,9 @@ pub(super) fn open_directory(target: &Target<'_>) -> Result<Option<File>, Errno>
     }
 }
 
-/// Syncs the name of a file: its directory or, if that is not open, the file once more.
+/// Makes a directory entry durable: syncs the directory or, if that is not open, the file again.
 pub(super) fn sync_name(file: &File, directory: Option<&File>) -> Result<(), Errno> {
-    // Never fdatasync(2): on ext4 that leaves the name out (measured on 6.18).
+    // Never fdatasync(2): on ext4 it leaves the directory entry out (measured on 6.18).
     fsync(directory.unwrap_or(file))
 }
 
@@ -122,24 +131,24 @@ fn fsync(file: &File) -> Result<(), Errno> {
     synced.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
-/// What a file has in it, and whether a syncfs(2) has brought that to the disk.
+/// The size of a file, and whether syncfs(2) has synced its contents.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flushed {
     pub(super) bytes: u64,
     pub(super) synced: bool,
 }
 
-/// The file systems of a chunk that syncfs(2) has synced, and how names reach the disk there.
+/// The file systems of a chunk that syncfs(2) has synced, and how to sync directory entries there.
 ///
-/// By the device, which on btrfs is one for each subvolume. Not in a `HashMap`: that can panic
+/// The key is the device; on btrfs each subvolume has its own. Not a `HashMap`, which can panic
 /// where a sandbox forbids getrandom(2).
 #[derive(Default)]
 pub(super) struct FileSystems(BTreeMap<u64, NameSync>);
 
 enum NameSync {
-    /// By fsync(2) of each directory.
+    /// With an fsync(2) of each directory.
     EachDirectory,
-    /// By another syncfs(2) for all names; its result, if there was one.
+    /// With one more syncfs(2) for all of them; its result, once it was called.
     FileSystem(Option<Result<(), Errno>>),
 }
 
@@ -162,7 +171,7 @@ impl FileSystems {
             if files_there.len() < at_least {
                 continue;
             }
-            // syncfs(2) reports the errors since that file was opened: the first knows of all.
+            // syncfs(2) reports the errors since its file was opened: the oldest one shows all.
             let first = files_there
                 .into_iter()
                 .min_by_key(|&i| files[i].errors_seen_at());
@@ -180,7 +189,7 @@ impl FileSystems {
             .collect()
     }
 
-    /// Syncs a directory, or a file for its name.
+    /// Syncs a directory, or a file for its directory entry.
     pub(super) fn sync_name(&mut self, file: &File) -> Result<(), Errno> {
         if self.0.is_empty() {
             return fsync(file);
@@ -200,7 +209,7 @@ impl FileSystems {
     }
 }
 
-/// The numbers of the files on each device. One that could not be looked at is on none.
+/// The indices of the files on each device. A file without a status is on none.
 fn by_device(status: &[Option<Status>]) -> BTreeMap<u64, Vec<usize>> {
     let mut by_device = BTreeMap::<_, Vec<_>>::new();
     for (number, status) in status.iter().enumerate() {
@@ -212,7 +221,7 @@ fn by_device(status: &[Option<Status>]) -> BTreeMap<u64, Vec<usize>> {
     by_device
 }
 
-/// syncfs(2) by the descriptor of `file`, where that can be relied upon.
+/// Calls syncfs(2) on `file` if it is reliable there.
 fn sync_file_system(file: &mut LinkableFile) -> Option<NameSync> {
     let name_sync = match SyncRules::of(file.as_file()).syncfs {
         Syncfs::Unreliable => return None,
