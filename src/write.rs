@@ -9,16 +9,21 @@ use crate::target;
 
 /// Writes a file in one step: [`std::fs::write`], but atomic.
 ///
-/// At every moment, and after a power cut, `path` is the whole new file or what it was before, the
-/// whole old one or nothing; see [`Durability::Contents`](crate::Durability::Contents). Unlike
-/// `std::fs::write` it makes a new file: the mode is `0o666` less the umask whatever the old one's
-/// was, other hard links keep the old contents, and a symlink at `path` is replaced itself.
+/// At every moment, and after a power cut, `path` is either the complete new file or what it was
+/// before: the complete old file, or nothing. See
+/// [`Durability::Contents`](crate::Durability::Contents).
+///
+/// Unlike `std::fs::write` this always creates a new file:
+///
+/// - Its mode is `0o666` less the umask, whatever the mode of the old file was.
+/// - Other hard links of the old file keep the old contents.
+/// - A symlink at `path` is itself replaced, not followed.
 ///
 /// # Errors
 ///
-/// Those of [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in), of write(2), and of
-/// [`replace`](crate::LinkableFile::replace), with their errnos; `InvalidInput` for a NUL byte in
-/// `path`. In every case `path` is as it was.
+/// Returns the errors of [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in), of write(2), and of
+/// [`replace`](crate::LinkableFile::replace), with their errnos. A NUL byte in `path` is
+/// [`InvalidInput`](io::ErrorKind::InvalidInput). If this fails, `path` is as it was.
 ///
 /// # Platform-specific behavior
 ///

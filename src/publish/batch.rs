@@ -1,4 +1,4 @@
-//! Publishing many files: all contents, then all names, then all directories.
+//! Publishing many files: sync all contents, name all files, sync all directories.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -20,33 +20,40 @@ use crate::target::{self, Target};
 #[cfg(doc)]
 use crate::Durability;
 
-/// The most files that wait for a commit, whatever the limits of the process are.
+/// The most files in a chunk, whatever the limits of the process are.
 const MOST_QUEUED: usize = 1 << 14;
 
 /// Publishes thousands of files with a few flushes.
 ///
-/// Files are queued with [`add`](Self::add) and [`add_replacing`](Self::add_replacing). A
-/// [`commit`](Self::commit) brings the contents of all of them to the disk, then gives them their
-/// names, each in one step, and then syncs each directory once, as far as the [`Durability`] of the
-/// options asks for that. One file that fails does not keep the others from their names, unless
-/// [`stop_at_first_error`](Self::stop_at_first_error) is said.
+/// Queue files with [`add`](Self::add) and [`add_replacing`](Self::add_replacing), then call
+/// [`commit`](Self::commit). Depending on the [`Durability`] in the options, it
+///
+/// 1. syncs the contents of all files,
+/// 2. publishes each file at its path, each in one step,
+/// 3. and syncs each directory once.
+///
+/// If a file fails, the others are still published, unless you set
+/// [`stop_at_first_error`](Self::stop_at_first_error).
 ///
 /// # Chunks
 ///
-/// A queued file is open. Before the queue has half of the descriptors that the process may have
-/// (`RLIMIT_NOFILE`; 16,384 files at the most; [`most_open`](Self::most_open) sets it), it is
-/// committed, and queueing goes on. So the promise that no name appears before all contents are on
-/// the disk holds for each chunk, and so does that of dropping a batch: what has not been committed
-/// is not published.
+/// Every queued file is open. A queue that would need more than half of the descriptors that the
+/// process may have (`RLIMIT_NOFILE`), or has 16,384 files, is committed as a chunk; then queueing
+/// goes on. [`most_open`](Self::most_open) sets another number of descriptors. This has two
+/// consequences:
 ///
-/// A queued file takes less than 200 bytes of memory besides its path; a published one, none.
-/// A file that could not be published stays open in the report.
+/// - No file appears before the contents of all files *of its chunk* are on the disk.
+/// - Dropping a batch publishes nothing more, but does not undo the chunks that are committed.
+///
+/// A queued file takes less than 200 bytes of memory besides its path, and a published one none. A
+/// file that could not be published stays open in the report.
 ///
 /// # Platform-specific behavior
 ///
-/// See [`BatchSync`] for how the contents reach the disk. Directories that you have made yourself
-/// are yours to sync: [`Durability::Full`] makes names durable, not the directories on the way to
-/// them.
+/// See [`BatchSync`] for how the contents are synced.
+///
+/// [`Durability::Full`] syncs the directories that hold the files. If you have created directories
+/// for them, sync the parents of these yourself.
 ///
 /// # Examples
 ///
@@ -77,7 +84,7 @@ pub struct PublishBatch {
     sync: BatchSync,
     stop_at_first_error: bool,
     callback: Option<Box<dyn FnMut(BatchProgress) + Send>>,
-    /// How many descriptors the queue may have, and how many it has.
+    /// The most descriptors that the queue may hold open, and how many it holds.
     most_open: usize,
     open: usize,
     queue: Vec<Queued>,
@@ -92,26 +99,28 @@ struct Queued {
     plan: Plan,
 }
 
-/// How far a [`PublishBatch`] is.
+/// The progress of a [`PublishBatch`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchProgress {
-    /// The files that have been queued.
+    /// The number of files that were queued.
     pub queued: usize,
-    /// The bytes of contents that have been synced.
+    /// The number of bytes of contents that were synced.
     pub synced_bytes: u64,
-    /// The files that have their names.
+    /// The number of files that appeared at their paths.
     pub named: usize,
 }
 
 impl PublishBatch {
-    /// A batch with the [options](PublishOptions::new) that are usual.
+    /// Creates an empty batch with the [default options](PublishOptions::new).
     pub fn new() -> Self {
         Self::with_options(&PublishOptions::new())
     }
 
-    /// A batch that publishes as `options` say, save that each file is queued as one that replaces
-    /// or does not.
+    /// Creates an empty batch with these options.
+    ///
+    /// [`PublishOptions::replace`] has no effect: choose [`add`](Self::add) or
+    /// [`add_replacing`](Self::add_replacing) for each file.
     pub fn with_options(options: &PublishOptions) -> Self {
         Self {
             plan: options.plan,
@@ -126,33 +135,34 @@ impl PublishBatch {
         }
     }
 
-    /// How contents reach the disk; [`BatchSync::Automatic`] unless said otherwise.
+    /// Sets how the contents are synced. The default is [`BatchSync::Automatic`].
     pub fn sync(&mut self, sync: BatchSync) -> &mut Self {
         self.sync = sync;
         self
     }
 
-    /// Whether nothing more is named once a file has failed; `false` unless said otherwise.
+    /// Publishes nothing more once a file has failed. The default is `false`.
     ///
-    /// If contents cannot be synced, no file of that chunk gets its name. Files that have their
-    /// names by then keep them. All others come back as
+    /// If the contents of a file cannot be synced, no file of that chunk is published. Files that are
+    /// published already stay so. The report returns all others, as
     /// [`Cancelled`](crate::PublishErrorKind::Cancelled).
     pub fn stop_at_first_error(&mut self, yes: bool) -> &mut Self {
         self.stop_at_first_error = yes;
         self
     }
 
-    /// How many descriptors the queue may hold, half of `RLIMIT_NOFILE` unless said otherwise.
+    /// Sets how many descriptors the queue may hold open. The default is half of `RLIMIT_NOFILE`.
     ///
-    /// An anonymous file has one, a named one two, and with [`Durability::Full`] each directory
-    /// one. Where a file needs a name before it is synced, see [`Durability`], it has two during a
-    /// commit. The larger the chunk, the fewer the flushes.
+    /// An anonymous file takes one descriptor and a file with a temporary name takes two. With
+    /// [`Durability::Full`] each directory also takes one. Where a file needs a name before it is
+    /// synced (see [`Durability`]), it takes two during the commit. Larger chunks need fewer flushes.
     pub fn most_open(&mut self, descriptors: usize) -> &mut Self {
         self.most_open = descriptors;
         self
     }
 
-    /// Calls `callback` whenever contents have been synced and a file has been named.
+    /// Calls `callback` each time the contents of a file are synced, and each time a file appears at
+    /// its path.
     pub fn on_progress<F>(&mut self, callback: F) -> &mut Self
     where
         F: FnMut(BatchProgress) + Send + 'static,
@@ -161,45 +171,46 @@ impl PublishBatch {
         self
     }
 
-    /// Queues `file` for the name `path`, if that is free then.
+    /// Queues `file` to be published at `path`; the file fails if something exists there.
     ///
-    /// See [`LinkableFile::publish`]. If there is no room for it, what has been queued before is
-    /// committed first. A relative path is relative to the current directory at the commit.
+    /// See [`LinkableFile::publish`]. If the queue is full, it is committed first, see
+    /// [Chunks](#chunks). A relative path is relative to the current directory at the commit.
     pub fn add<P: AsRef<Path>>(&mut self, file: LinkableFile, path: P) -> &mut Self {
         self.queue(file, path.as_ref().to_owned(), false);
         self
     }
 
-    /// Queues `file` for the name `path`, whatever has it then.
+    /// Queues `file` to be published at `path`, and replaces a file that exists there.
     ///
-    /// See [`LinkableFile::replace`]. If there is no room for it, what has been queued before is
-    /// committed first.
+    /// See [`LinkableFile::replace`]. If the queue is full, it is committed first, see
+    /// [Chunks](#chunks). A relative path is relative to the current directory at the commit.
     pub fn add_replacing<P: AsRef<Path>>(&mut self, file: LinkableFile, path: P) -> &mut Self {
         self.queue(file, path.as_ref().to_owned(), true);
         self
     }
 
-    /// How many files are queued and wait for a commit.
+    /// Returns the number of files that are queued and not committed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// Whether no file waits for a commit.
+    /// Returns `true` if no file is queued.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// How many files have failed so far, in the chunks that are committed.
+    /// Returns the number of files that have failed so far, in the committed chunks.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.failures.len()
     }
 
-    /// Publishes what is queued, and tells what has become of every file.
+    /// Publishes the queued files, and reports on all files of the batch.
     ///
-    /// Never fails as a whole: see [`BatchReport`].
+    /// This does not stop at a file that fails; the [`BatchReport`] returns it. So check the report,
+    /// or call [`into_result`](BatchReport::into_result) on it.
     #[doc(alias = "syncfs")]
     pub fn commit(mut self) -> BatchReport {
         self.commit_chunk();
@@ -278,7 +289,7 @@ struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// Takes a step with each file. A file with which it fails goes no further.
+    /// Takes a step with each file. A file that fails leaves the queue.
     fn each(&mut self, mut step: impl FnMut(&mut Self, &mut Queued) -> Result<(), Failure>) {
         let queue = mem::take(&mut self.queue);
         let mut rest = Vec::with_capacity(queue.len());
@@ -321,7 +332,7 @@ impl Files for Chunk<'_> {
                 steps::name_before_sync(file, &chunk.directories.within(target))
             });
             match named {
-                // That happens again when it is to be named, and a copy is published then.
+                // Naming the file will fail in the same way, and a copy is published then.
                 Err(failure) if plan.copy_helps(file, &failure) => Ok(()),
                 named => named,
             }
@@ -369,14 +380,14 @@ impl Files for Chunk<'_> {
         Ok(())
     }
 
-    /// Syncs each directory once. Where that fails, none of its files is durable.
+    /// Syncs each directory once. If that fails, none of its files is durable.
     fn sync_names(&mut self) -> Result<(), Infallible> {
         let outcomes = self.directories.sync(&mut self.synced);
         // All files are named by now: none of them is cancelled.
         for queued in mem::take(&mut self.queue) {
             let outcome = match outcomes.get(target::parent(&queued.path)) {
                 Some(outcome) => *outcome,
-                // The directory may not be read, and the file is synced once more.
+                // Without permission to read the directory, the file is synced again.
                 None => self.synced.sync_name(queued.file.as_file()),
             };
             if let Err(errno) = outcome {
@@ -402,7 +413,7 @@ impl fmt::Debug for PublishBatch {
     }
 }
 
-/// Half of what the process may have open: the rest is for what else it does.
+/// Half of the descriptors that the process may have: the rest is for what else it does.
 fn half_of_the_descriptors() -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
@@ -411,16 +422,16 @@ fn half_of_the_descriptors() -> usize {
 
 /// The directories of a chunk, opened before anything is flushed or named.
 ///
-/// Not in a `HashMap`: that can panic where a sandbox forbids getrandom(2).
+/// Not a `HashMap`, which can panic where a sandbox forbids getrandom(2).
 #[derive(Default)]
 struct Directories {
-    /// By path; `None` if it may not be read.
+    /// By path; `None` without permission to read it.
     opened: BTreeMap<PathBuf, Option<File>>,
 }
 
 impl Directories {
     fn open(&mut self, file: &LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
-        // Most files are in the directory of another one, for which no path is allocated.
+        // Most files share a directory with another one. No path is allocated for these.
         if self.opened.contains_key(target.parent()) {
             return Ok(());
         }
@@ -434,7 +445,7 @@ impl Directories {
         target.within(directory.and_then(Option::as_ref))
     }
 
-    /// Syncs those that may be read: the outcome for each.
+    /// Syncs the directories that are open, and returns the outcome for each.
     fn sync(&self, synced: &mut FileSystems) -> BTreeMap<&Path, Result<(), Errno>> {
         let sync = |(path, directory): (_, &'_ Option<File>)| {
             let outcome = synced.sync_name(directory.as_ref()?);
@@ -444,7 +455,7 @@ impl Directories {
     }
 }
 
-/// What has become of the files of a [`PublishBatch`].
+/// The outcome of a [`PublishBatch`]: how many files are published, and which failed.
 #[derive(Debug)]
 #[must_use = "files that could not be published are in here"]
 pub struct BatchReport {
@@ -453,40 +464,40 @@ pub struct BatchReport {
 }
 
 impl BatchReport {
-    /// How many files have their names, those included that are [`PublishError::NotDurable`].
+    /// Returns the number of published files, including those that are
+    /// [`NotDurable`](PublishError::NotDurable).
     #[must_use]
     pub fn published(&self) -> usize {
         self.published
     }
 
-    /// The files that failed, each with its number in the order of queueing, from 0: all others are
-    /// published, and as durably as was asked for.
+    /// Returns the files that failed, each with its index in the order of queueing, from 0.
     ///
-    /// [`PublishError::NotPublished`] has the file; [`PublishError::NotDurable`] is published, and
-    /// a power cut may still take its name.
+    /// All other files are published, with the durability that you chose. A file that is
+    /// [`NotDurable`](PublishError::NotDurable) is also published, but a power cut may still undo it.
     #[must_use]
     pub fn failures(&self) -> &[(usize, PublishError)] {
         &self.failures
     }
 
-    /// The same, with the files.
+    /// Returns the same as [`failures`](Self::failures), to take the files out of the errors.
     #[must_use]
     pub fn into_failures(self) -> Vec<(usize, PublishError)> {
         self.failures
     }
 
-    /// How many files were published if none failed, or else the first failure.
+    /// Returns the number of published files if none failed, or else the first failure.
     ///
     /// # Errors
     ///
-    /// The failure of the file that was queued first among those that failed, not counting those
-    /// that were cancelled.
+    /// Of the files that failed, and were not just cancelled, returns the error of the one that was
+    /// queued first. Drops the other files.
     pub fn into_result(self) -> Result<usize, PublishError> {
         let mut failures = self.failures;
         if failures.is_empty() {
             return Ok(self.published);
         }
-        // The ones that were cancelled came first, perhaps, and tell nothing.
+        // Cancelled files may come first, but are not the cause.
         let is_cause =
             |(_, error): &(usize, PublishError)| error.kind() != PublishErrorKind::Cancelled;
         let cause = failures.iter().position(is_cause).unwrap_or(0);
