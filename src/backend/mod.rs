@@ -1,11 +1,11 @@
-//! Where a file is until it has its name: nowhere, or under a temporary one.
+//! Where a file is until it is published: nowhere, or under a temporary name.
 //!
-//! A back end opens a new file in a directory and gives it a name in one step, with `publish` if
-//! the name is free and with `replace` in any case. A failure changes nothing, except that the file
-//! may have got a temporary name by then, which the back end owns. What it owns it removes when it
-//! is dropped. All else that can be done to a file is done to the [`File`].
+//! A back end opens a new file in a directory, and publishes it in one step: `publish` fails if
+//! something exists at the target, `replace` replaces it. After a failure nothing has changed, except
+//! that the file may have a temporary name. The back end owns that name and removes it on drop. The
+//! [`File`] does everything else.
 //!
-//! This is the only module that asks which of the two it is.
+//! Only this module asks which of the two it is.
 
 mod named;
 mod temporary_name;
@@ -26,7 +26,7 @@ use crate::target::Target;
 
 #[derive(Debug)]
 pub(crate) enum Backend {
-    /// There is no name that would have to be removed.
+    /// There is no name to remove: the file has none yet, or is published.
     Unnamed,
     /// Boxed, because it is rare and the handle moves often.
     Named(Box<Named>),
@@ -48,7 +48,7 @@ impl Backend {
         }
     }
 
-    /// Opens a new file with a temporary name, even where it could do without.
+    /// Opens a new file with a temporary name, even where an unnamed one is supported.
     pub(crate) fn open_named(options: &OpenOptions, directory: &Path) -> io::Result<(File, Self)> {
         let (file, named) = Named::create(options, CustomFlags::of(options)?, directory)?;
         Ok((file, Self::named(named)))
@@ -58,7 +58,7 @@ impl Backend {
         Self::Named(Box::new(named))
     }
 
-    /// The same as [`Self::open`] for a file that is never to have a name.
+    /// The same as [`Self::open`] for a file that never gets a name.
     pub(crate) fn open_scratch(
         options: &OpenOptions,
         flags: CustomFlags,
@@ -74,7 +74,7 @@ impl Backend {
         matches!(self, Self::Unnamed)
     }
 
-    /// Whether there was a temporary name that is no longer the file's.
+    /// Whether the file has lost its temporary name: it was removed, or is another file's now.
     pub(crate) fn has_lost_its_name(&self) -> bool {
         match self {
             Self::Unnamed => false,
@@ -82,7 +82,7 @@ impl Backend {
         }
     }
 
-    /// Names the file `target`, if that is free.
+    /// Gives the file the path `target`, if nothing exists there.
     pub(crate) fn publish(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
             Self::Unnamed => Ok(sys::link_unnamed(
@@ -94,7 +94,7 @@ impl Backend {
         }
     }
 
-    /// Names the file `target`, whatever had that name before.
+    /// Gives the file the path `target`, and replaces what exists there.
     pub(crate) fn replace(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
             Self::Unnamed => match sys::link_unnamed(file, target.directory(), target.relative()) {
@@ -105,16 +105,17 @@ impl Backend {
         }
     }
 
-    /// linkat(2) never replaces, and no flag for that exists: the file gets a temporary name beside
-    /// the target, and from then on is replaced as a named one is.
+    /// Links the file to a temporary name beside the target and renames it, because linkat(2) never
+    /// replaces and has no flag for that.
     fn replace_via_temporary(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         if target.must_be_directory() {
-            // What rename(2) would say, without a name in a directory that nobody meant.
+            // rename(2) would fail with this, but only after a link in a directory that the caller
+            // did not mean.
             return Err(Errno::NOTDIR.into());
         }
         let (name, path) = link_temporary(file, target)?;
         let directory = target.directory();
-        // Only a failed rename makes a named handle: that costs system calls.
+        // Only a failed rename makes the handle a named one, because that costs system calls.
         renameat(directory, &path, directory, target.relative()).map_err(|errno| {
             let named = match FileId::of(file) {
                 Ok(id) => Named::adopt_link(id, target, &name).ok(),
@@ -127,13 +128,13 @@ impl Backend {
         })
     }
 
-    /// Gives an unnamed file a temporary name beside the target, and from then on it is a named one.
+    /// Gives an unnamed file a temporary name beside the target. From then on it is a named one.
     pub(crate) fn name_before_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         if !self.is_unnamed() || target.must_be_directory() {
-            // The form of a directory will be refused; no name in one that nobody meant.
+            // Such a path will be refused. No link in a directory that the caller did not mean.
             return Ok(());
         }
-        // Before there is a name: it can fail.
+        // This can fail, so it comes before the link.
         let id = FileId::of(file)?;
         let (name, _) = link_temporary(file, target)?;
         *self = Self::named(Named::adopt_link(id, target, &name)?);
@@ -146,7 +147,7 @@ impl Backend {
     }
 }
 
-/// Gives the file a temporary name beside the target: the name, and its path.
+/// Links the file to a temporary name beside the target, and returns that name and its path.
 fn link_temporary(file: &File, target: &Target<'_>) -> io::Result<(Utf8PathBuf, PathBuf)> {
     temporary_name::with_free_name(|name| {
         let path = target.sibling(&name);
@@ -155,7 +156,7 @@ fn link_temporary(file: &File, target: &Target<'_>) -> io::Result<(Utf8PathBuf, 
     })
 }
 
-/// Whether `O_TMPFILE` does not exist here, as opposed to having failed.
+/// Whether the error means that `O_TMPFILE` is not supported here.
 fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
@@ -166,7 +167,7 @@ fn is_unsupported(error: &io::Error) -> bool {
             | Errno::ISDIR
             // Sandboxes.
             | Errno::NOSYS
-            // Emulators, nanos. The flags themselves are known to be good.
+            // Emulators, nanos. It cannot be the flags, which are known to be valid.
             | Errno::INVAL
         )
     )

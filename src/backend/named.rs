@@ -16,7 +16,7 @@ use crate::custom_flags::CustomFlags;
 use crate::sys::{rename_noreplace, FileId, DIRECTORY_BY_PATH};
 use crate::target::Target;
 
-/// How often the directory may be another one than just before while a file is created in it.
+/// How often the path may lead to another directory while a file is created there.
 const DIRECTORY_ATTEMPTS: u32 = 8;
 
 /// A temporary name, removed on drop if it still is the file's.
@@ -71,7 +71,7 @@ impl Named {
                 Ok((file, named))
             }
             Err(error) => {
-                // The one error that comes after the file was created: O_DIRECT is looked at last.
+                // The one error that comes after the create: the kernel checks O_DIRECT last.
                 if Errno::from_io_error(&error) == Some(Errno::INVAL) {
                     let _ = unlinkat(held, name.as_str(), AtFlags::empty());
                 }
@@ -80,8 +80,8 @@ impl Named {
         }
     }
 
-    /// Finds the file that was just created as `name`: in `held`, or in another directory that has
-    /// been given the path since.
+    /// Finds the directory in which the file was just created as `name`: `held`, or another one that
+    /// has its path now.
     fn confirm_in_directory(
         id: FileId,
         mut held: OwnedFd,
@@ -89,7 +89,7 @@ impl Named {
         directory: &Path,
         name: &Utf8Path,
     ) -> io::Result<Self> {
-        // If that fails, drop removes the name by the path that it was created with.
+        // If this fails, drop removes the file by the path with which it was created.
         let mut named = Self {
             place: Place {
                 directory: None,
@@ -120,20 +120,20 @@ impl Named {
         let place = Place::beside(target, name);
         match place.id() {
             Ok(there) if there != Some(id) => Err(Errno::NOENT),
-            // A name that cannot be looked at is taken to be ours: drop looks again, and the file's
-            // last name must not be lost.
+            // If the name cannot be looked at, assume that it is ours: drop looks again, and the
+            // file must not lose its last name.
             _ => Ok(Self { place, id }),
         }
     }
 
-    /// The same for a file that cannot be looked at: whatever has the name is taken to be ours.
+    /// The same for a file that cannot be identified: assumes that the name is ours.
     pub(super) fn adopt_unknown_link(target: &Target<'_>, name: &Utf8Path) -> Option<Self> {
         let place = Place::beside(target, name);
         let id = place.id().ok()??;
         Some(Self { place, id })
     }
 
-    /// Gives the file its name for good, if that is free.
+    /// Gives the file the path `target`, if nothing exists there.
     pub(super) fn publish(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
         let (from, path, to) = (self.place.base(), &self.place.path, target.directory());
         match rename_noreplace(from, path, to, target.relative()) {
@@ -147,12 +147,12 @@ impl Named {
                 match linkat(from, path, to, target.relative(), AtFlags::empty()) {
                     // Drop removes the temporary name, which is the second one now.
                     Ok(()) => Ok(()),
-                    // Not for want of hard links: nothing can have a name there.
+                    // Hard links may be supported: nothing at all can be created there.
                     Err(errno @ (Errno::PERM | Errno::ACCESS)) if !target.is_writable() => {
                         Err((self, errno.into()))
                     }
-                    // No hard links either (FAT, exFAT by FUSE; EACCES is Android's policy): then
-                    // it is the rename that is missing.
+                    // No hard links either (FAT, exFAT by FUSE; EACCES is Android's policy): report
+                    // that the rename is unsupported.
                     Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::OPNOTSUPP) => {
                         Err((self, unsupported.into()))
                     }
@@ -163,7 +163,7 @@ impl Named {
         }
     }
 
-    /// Gives the file its name for good, whatever had it before.
+    /// Gives the file the path `target`, and replaces what exists there.
     pub(super) fn replace(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
         let (from, to) = (self.place.base(), target.directory());
         match renameat(from, &self.place.path, to, target.relative()) {
@@ -187,7 +187,7 @@ impl Named {
         self.place.id() == Ok(Some(self.id))
     }
 
-    /// Drops all but the name, which is no longer ours.
+    /// Closes the directory and leaves the name, which is no longer ours.
     fn disarm(self) {
         drop(mem::take(&mut ManuallyDrop::new(self).place));
     }
@@ -202,7 +202,7 @@ impl Drop for Named {
 }
 
 impl Place {
-    /// In the directory of `target`, which is opened if it can be.
+    /// In the directory of `target`, which is held open if possible.
     fn beside(target: &Target<'_>, name: &Utf8Path) -> Self {
         let directory = match target.held() {
             Some(held) => held.try_clone_to_owned().ok(),

@@ -12,10 +12,10 @@ use rustix::io::Errno;
 const PREFIX: &str = ".linkable-";
 const SUFFIX: &str = ".tmp";
 
-/// How many random names are tried before the answer is `EEXIST`.
+/// How many random names are tried before this fails with `EEXIST`.
 ///
-/// Two processes that share a past by fork(2) draw the same names, so a collision is no surprise.
-/// But there are no more collisions than files in flight.
+/// After a fork(2) both processes draw the same names, so collisions are to be expected, but no more
+/// of them than there are files in flight.
 const ATTEMPTS: u32 = 1 << 16;
 
 /// Calls `make` with random names until it returns anything but `EEXIST`.
@@ -33,11 +33,10 @@ pub(super) fn with_free_name<T>(
 
 thread_local!(static DRAWN: Cell<u64> = const { Cell::new(0) });
 
-/// A name that is hidden, recognisable, and short whatever the target is called.
+/// A name that is hidden and recognisable, and short even if the name of the target is long.
 ///
-/// It only has to differ from others: nobody can make use of a guessed name, because the file is
-/// created with `O_EXCL`. The time, the thread and a number are enough for that, and take no system
-/// call.
+/// It only has to differ from others. Guessing it is of no use, because the file is created with
+/// `O_EXCL`. The time, the thread and a number are enough, and take no system call.
 fn random() -> Utf8PathBuf {
     let mut hasher = DefaultHasher::new();
     SystemTime::now().hash(&mut hasher);
@@ -46,7 +45,7 @@ fn random() -> Utf8PathBuf {
         (drawn.get(), drawn as *const Cell<u64>).hash(&mut hasher);
     });
     let random = hasher.finish().to_be_bytes();
-    // By hand: format! takes a third of the time of a replace in a tmpfs, not counting the kernel's.
+    // format! would take a third of the time of a replace in a tmpfs, not counting the kernel's.
     let mut name = String::with_capacity(PREFIX.len() + 2 * random.len() + SUFFIX.len());
     name.push_str(PREFIX);
     for byte in random {
