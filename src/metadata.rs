@@ -13,12 +13,12 @@ use crate::sys;
 const SET_USER_ID: u32 = 0o4000;
 const SET_GROUP_ID: u32 = 0o2000;
 
-/// Gives `copy` what `original` has of them.
+/// Copies them from `original` to `copy`.
 pub(crate) fn copy(original: &File, copy: &File) -> io::Result<()> {
     let theirs = original.metadata()?;
     copy_owner(theirs.uid(), theirs.gid(), copy)?;
     sys::copy_xattrs(original, copy)?;
-    // After the owner, whose change takes these bits away: they are for the right one only.
+    // After the owner, because a new owner clears these bits. A wrong owner must not have them.
     let ours = copy.metadata()?;
     let mut mode = theirs.mode();
     if ours.uid() != theirs.uid() {
@@ -35,12 +35,13 @@ pub(crate) fn copy(original: &File, copy: &File) -> io::Result<()> {
     Ok(futimens(copy, &times)?)
 }
 
-/// Gives the copy both owner and group, or the group, or neither: what is allowed.
+/// Gives the copy owner and group, or only the group, or neither, whichever is allowed.
 fn copy_owner(owner: u32, group: u32, copy: &File) -> io::Result<()> {
     let (owner, group) = (Uid::from_raw(owner), Gid::from_raw(group));
     for owner in [Some(owner), None] {
         match fchown(copy, owner, Some(group)) {
-            // EINVAL: an owner who is nobody in this user namespace. The others: no owners at all.
+            // EPERM: not allowed. EINVAL: the owner does not exist in this user namespace. The
+            // others: the file system has no owners.
             Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             done => return Ok(done?),
         }

@@ -1,4 +1,4 @@
-//! The name that a file is to get.
+//! The path at which a file is to be published.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
@@ -15,9 +15,9 @@ use crate::sys::{FileId, EFFECTIVE_USER};
 /// A directory, held open or the current one, and a path below it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
-    /// The directory that is to hold the name, if it is held open.
+    /// The directory of the target, if it is held open.
     held: Option<BorrowedFd<'a>>,
-    /// What the system is told: the last part of the path if the directory is held, else all of it.
+    /// What system calls get: the last part of the path if the directory is held, else all of it.
     relative: &'a CStr,
     path: &'a CStr,
 }
@@ -31,7 +31,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The same name, relative to its parent directory, if that is open.
+    /// The same target, relative to its parent directory, if that is open.
     pub(crate) fn within<'b>(self, parent: Option<&'b File>) -> Target<'b>
     where
         'a: 'b,
@@ -44,12 +44,12 @@ impl<'a> Target<'a> {
                 relative: last,
                 path: self.path,
             },
-            // `x/` has no last part: the kernel is to refuse it as it stands.
+            // `x/` has no last part. It is left as it is, for the kernel to refuse.
             _ => self,
         }
     }
 
-    /// The same name, relative to the current directory.
+    /// The same target, relative to the current directory.
     pub(crate) fn unheld(&self) -> Self {
         Self::new(self.path)
     }
@@ -63,17 +63,17 @@ impl<'a> Target<'a> {
         self.relative
     }
 
-    /// The directory that is to hold the name, if it is held open.
+    /// The directory of the target, if it is held open.
     pub(crate) fn held(&self) -> Option<BorrowedFd<'a>> {
         self.held
     }
 
-    /// The path of the directory that is to hold the name.
+    /// The path of the directory of the target.
     pub(crate) fn parent(&self) -> &'a Path {
         parent(Path::new(OsStr::from_bytes(self.path.to_bytes())))
     }
 
-    /// Another name in the same directory, relative to the same.
+    /// Another file name in the same directory, as a path relative to [`Self::directory`].
     pub(crate) fn sibling(&self, name: &Utf8Path) -> PathBuf {
         let (parent, _) = split(self.relative.to_bytes());
         let mut path = Vec::with_capacity(parent.len() + name.as_str().len());
@@ -82,21 +82,21 @@ impl<'a> Target<'a> {
         OsString::from_vec(path).into()
     }
 
-    /// Opens the directory that is to hold the name.
+    /// Opens the directory of the target.
     pub(crate) fn open_parent(&self, flags: OFlags) -> rustix::io::Result<File> {
         let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = retry_on_intr(|| openat(CWD, self.parent(), flags, Mode::empty()))?;
         Ok(File::from(opened))
     }
 
-    /// Whether the name would be in another file system than the file.
+    /// Whether the target is on another file system than the file.
     pub(crate) fn is_on_another_device(&self, file: &File) -> bool {
         let (directory, path) = self.parent_at();
         let there = FileId::at(directory, path, AtFlags::empty());
         matches!((there, FileId::of(file)), (Ok(there), Ok(here)) if there.device() != here.device())
     }
 
-    /// Whether names may be made in the directory, or that cannot be told.
+    /// Whether files may be created in the directory; also `true` if that is unknown.
     pub(crate) fn is_writable(&self) -> bool {
         let wanted = Access::WRITE_OK | Access::EXEC_OK;
         let (directory, path) = self.parent_at();
@@ -104,7 +104,7 @@ impl<'a> Target<'a> {
         !matches!(answer, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
     }
 
-    /// Whether a directory has the name.
+    /// Whether the target is an existing directory.
     pub(crate) fn is_directory(&self) -> bool {
         let there = statat(self.directory(), self.relative, AtFlags::SYMLINK_NOFOLLOW);
         there.map_or(false, |stat| {
@@ -112,7 +112,8 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Whether there is no place for the name: no directory, a removed one, or a slash behind it.
+    /// Whether no file can be created at the target: its directory does not exist or was removed, or
+    /// the path can only be a directory's.
     pub(crate) fn is_nowhere(&self) -> bool {
         self.must_be_directory()
             || match self.stat_parent() {
@@ -121,7 +122,7 @@ impl<'a> Target<'a> {
             }
     }
 
-    /// Whether the form of the path says that it is a directory's: `x/`, `.` and `..`.
+    /// Whether the path can only be a directory's: `x/`, `.` and `..`.
     pub(crate) fn must_be_directory(&self) -> bool {
         matches!(split(self.path.to_bytes()).1, b"" | b"." | b"..")
     }
@@ -131,7 +132,7 @@ impl<'a> Target<'a> {
         statat(directory, path, AtFlags::empty())
     }
 
-    /// Where the directory is that is to hold the name.
+    /// The directory of the target, as system calls get it.
     fn parent_at(&self) -> (BorrowedFd<'a>, &'a Path) {
         match self.held {
             Some(held) => (held, Path::new(".")),
@@ -140,9 +141,9 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The directory in which `path` is a name: all up to the last slash, as the kernel sees it.
+/// The directory of `path`: everything up to the last slash, as the kernel sees it.
 ///
-/// `Path::parent` takes `x/` and `x/.` for `x`; the kernel does not.
+/// `Path::parent` treats `x/` and `x/.` like `x`; the kernel does not.
 pub(crate) fn parent(path: &Path) -> &Path {
     match split(path.as_os_str().as_bytes()).0 {
         b"" => Path::new("."),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 
-/// std has a setter for the custom flags and no getter, but shows them in the `Debug` text.
+/// std has no getter for the custom flags, but shows them in the `Debug` text.
 pub(super) fn read(options: &OpenOptions) -> Option<i32> {
     scan_pieces(options).or_else(|| {
         let text = format!("{options:?}");
@@ -16,7 +16,7 @@ pub(super) fn read(options: &OpenOptions) -> Option<i32> {
 /// The number behind `custom_flags: `, in one pass and without allocation.
 fn scan_pieces<D: fmt::Debug>(options: &D) -> Option<i32> {
     let mut scan = FlagScan::Before;
-    // An error ends the pass: there is nothing more to be read.
+    // An error ends the pass early, once there is nothing more to read.
     let _ = write!(scan, "{options:?}");
     match scan {
         FlagScan::Read(flags) => flags.try_into().ok(),
@@ -26,8 +26,8 @@ fn scan_pieces<D: fmt::Debug>(options: &D) -> Option<i32> {
 
 /// How far the text is read.
 ///
-/// std derives `Debug`, which writes every name, colon, sign and number as a piece of its own. In
-/// other pieces the text is not understood here.
+/// std derives `Debug`, which writes each name, colon, sign and number as a separate piece. Text in
+/// other pieces is not understood here.
 #[derive(Clone, Copy)]
 enum FlagScan {
     Before,
@@ -48,7 +48,7 @@ impl Write for FlagScan {
 }
 
 impl FlagScan {
-    /// Takes the key, and what comes after it. Out of line, as nearly every piece comes before.
+    /// Takes the key and what follows it. Not inlined, because most pieces come before the key.
     #[inline(never)]
     fn after_key(&mut self, piece: &str) -> fmt::Result {
         let number = || piece.parse::<u32>().map(i64::from).map_err(|_| fmt::Error);
@@ -59,7 +59,7 @@ impl FlagScan {
             Self::Colon if piece == "-" => Self::Minus,
             Self::Colon => Self::Number(number()?),
             Self::Minus => Self::Number(-number()?),
-            // More of what may have been a part of the number only.
+            // The number may go on in this piece.
             Self::Number(_) if piece.starts_with(|c: char| c.is_ascii_alphanumeric()) => {
                 return Err(fmt::Error)
             }
@@ -73,7 +73,7 @@ impl FlagScan {
     }
 }
 
-/// The same, however the text was written.
+/// The same, in whatever pieces the text was written.
 fn find_in_text(text: &str) -> Option<i32> {
     const KEY: &str = "custom_flags: ";
     let value = &text[text.find(KEY)? + KEY.len()..];
@@ -81,12 +81,13 @@ fn find_in_text(text: &str) -> Option<i32> {
     value[..end].parse().ok()
 }
 
-/// Whether a text that is not understood is that of no flags at all, which it nearly always is:
-/// equal texts mean equal flags, if the text shows every one of them.
+/// Whether a text that is not understood shows that no flags are set, as nearly always.
+///
+/// It does if it equals the text without flags, and if every single flag would change that text.
 fn shows_no_flags(text: &str, text_with: impl Fn(i32) -> String) -> bool {
     let none = text_with(0);
     let mut flags = (0..32).map(|bit| 1 << bit);
-    // The access mode is not among the custom flags, std says.
+    // std masks the access mode out of the custom flags.
     text == none && flags.all(|flag| flag & libc::O_ACCMODE != 0 || text_with(flag) != none)
 }
 

@@ -1,4 +1,4 @@
-//! A copy of a file that itself cannot have the name.
+//! A copy of a file that itself cannot be published.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -18,16 +18,16 @@ use crate::target::Target;
 pub(super) fn beside(original: &File, target: &Target<'_>) -> io::Result<(File, Backend)> {
     let flags = fcntl_getfl(original)?;
     let mut options = OpenOptions::new();
-    // Others are let in when it is whole, if at all.
+    // Others may open it only once it is complete.
     options.mode(0o600).read(flags.contains(OFlags::RDWR));
-    // The flags that cannot be set later.
+    // These flags cannot be set later.
     let sync = flags & (OFlags::SYNC | OFlags::DSYNC);
     options.custom_flags(sync.bits().try_into().unwrap_or_default());
     let (copy, backend) = Backend::open_named(&options, target.parent())?;
 
     copy_contents(original, &copy, flags)?;
     metadata::copy(original, &copy)?;
-    // Not before: copy_file_range(2) does not append.
+    // Not earlier: copy_file_range(2) fails with O_APPEND.
     fcntl_setfl(&copy, flags)?;
     Ok((copy, backend))
 }
@@ -37,7 +37,7 @@ fn copy_contents(original: &File, copy: &File, flags: OFlags) -> io::Result<()> 
         Err(_) if flags.contains(OFlags::RDWR) => original.try_clone(),
         reopened => reopened,
     }?;
-    // A clone moves the position of the original.
+    // A clone shares the position with the original, and moves it.
     let position = tell(original)?;
     let copied = copy_data(&source, copy);
     seek(original, SeekFrom::Start(position))?;
@@ -46,7 +46,7 @@ fn copy_contents(original: &File, copy: &File, flags: OFlags) -> io::Result<()> 
     Ok(())
 }
 
-/// Copies what is there and leaves the holes out.
+/// Copies the data and leaves out the holes.
 fn copy_data(source: &File, mut copy: &File) -> io::Result<()> {
     let length = source.metadata()?.len();
     let mut end = 0;
@@ -54,8 +54,8 @@ fn copy_data(source: &File, mut copy: &File) -> io::Result<()> {
         end = seek(source, SeekFrom::Hole(start)).unwrap_or(length);
         seek(source, SeekFrom::Start(start))?;
         seek(copy, SeekFrom::Start(start))?;
-        // std calls copy_file_range(2), which shares blocks where the file system can, and has
-        // other ways where it cannot.
+        // std calls copy_file_range(2), which shares blocks where the file system can, and falls back
+        // to other calls.
         io::copy(&mut source.take(end - start), &mut copy)?;
     }
     if copy.metadata()?.len() < length {
@@ -73,7 +73,7 @@ fn next_data(source: &File, position: u64, length: u64) -> io::Result<Option<u64
         Ok(start) => Ok(Some(start)),
         // Nothing but a hole is left.
         Err(Errno::NXIO) => Ok(None),
-        // A file system that has no holes, or does not tell.
+        // The file system has no holes, or does not report them.
         Err(Errno::INVAL) => Ok(Some(position)),
         Err(errno) => Err(errno.into()),
     }

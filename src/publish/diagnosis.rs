@@ -1,4 +1,4 @@
-//! What an errno means. Asks the system, and so belongs right behind the failure.
+//! What an errno means. This asks the system, so call it right after the failure.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::linkable_file::LinkableFile;
 use crate::sys;
 use crate::target::Target;
 
-/// The kind of an error that kept the file from its name.
+/// The kind of an error of naming the file.
 pub(super) fn kind_of(
     error: &io::Error,
     file: &LinkableFile,
@@ -33,13 +33,13 @@ pub(super) fn kind_of(
     }
 }
 
-/// Why an unnamed file may not have a name for which there is a place.
+/// Why an unnamed file could not be linked, although its directory exists and is writable.
 fn refused_link(errno: Errno, file: &LinkableFile, target: &Target<'_>) -> PublishErrorKind {
     match errno {
         Errno::NOENT | Errno::INVAL if !sys::procfs_shows(file.as_file()) => {
             PublishErrorKind::ProcUnavailable
         }
-        // AppArmor says ENOENT of an unnamed file, unless the profile has the flag mediate_deleted.
+        // AppArmor returns ENOENT for an unnamed file, unless the profile has mediate_deleted.
         Errno::NOENT if !sys::confined_by_apparmor() => {
             if target.is_on_another_device(file.as_file()) {
                 PublishErrorKind::CrossesDevices
@@ -54,7 +54,7 @@ fn refused_link(errno: Errno, file: &LinkableFile, target: &Target<'_>) -> Publi
     }
 }
 
-/// Why a file may not exchange its temporary name for another one.
+/// Why a file with a temporary name could not be renamed.
 fn refused_rename(errno: Errno, file: &LinkableFile) -> PublishErrorKind {
     match errno {
         Errno::ACCESS => PublishErrorKind::LinkForbidden,

@@ -28,21 +28,21 @@ pub(super) struct Plan {
 
 /// Files that take the steps together.
 ///
-/// A failed step is the end for a single file. A chunk of a batch goes on with the other files.
+/// A single file stops at a failed step. A chunk of a batch goes on with the other files.
 pub(super) trait Files {
-    /// What ends all steps.
+    /// A failure after which no step follows.
     type Failure;
     /// Refuses files that are spoilt.
     fn check(&mut self) -> Result<(), Self::Failure>;
-    /// Opens the directories that are to hold the names.
+    /// Opens the directories of the targets.
     fn open_directories(&mut self) -> Result<(), Self::Failure>;
-    /// Gives files a temporary name where a sync of an unnamed file would be lost.
+    /// Gives files a temporary name where the sync of an unnamed file would be lost.
     fn name_before_sync(&mut self) -> Result<(), Self::Failure>;
-    /// Brings the contents to the disk.
+    /// Syncs the contents.
     fn sync_contents(&mut self) -> Result<(), Self::Failure>;
-    /// Gives the files their names.
+    /// Gives the files their paths.
     fn name(&mut self) -> Result<(), Self::Failure>;
-    /// Brings the names to the disk.
+    /// Syncs the directory entries.
     fn sync_names(&mut self) -> Result<(), Self::Failure>;
 }
 
@@ -52,7 +52,8 @@ pub(super) fn publish<F: Files>(plan: Plan, files: &mut F) -> Result<(), F::Fail
     let names_last = plan.durability == Durability::Full;
     files.check()?;
     if names_last {
-        // Before anything is synced or named, because it can fail. After the names only a sync can.
+        // Before anything is synced or named, because it can fail. Once files are named, only a sync
+        // can fail.
         files.open_directories()?;
     }
     if contents_last {
@@ -66,8 +67,8 @@ pub(super) fn publish<F: Files>(plan: Plan, files: &mut F) -> Result<(), F::Fail
     Ok(())
 }
 
-/// Publishes one file or, if that cannot have the name and the plan allows it, a copy, which then is
-/// the file.
+/// Publishes one file. If that fails and the plan allows it, publishes a copy, which then takes the
+/// place of `file`.
 pub(super) fn publish_one(plan: Plan, file: &mut LinkableFile, path: &Path) -> Result<(), Failure> {
     with_target(path, |target| {
         plan.publish_itself(file, target)
@@ -104,7 +105,7 @@ impl Files for One<'_> {
     }
 
     fn name(&mut self) -> Result<(), Failure> {
-        // What is synced later shall be the directory that holds the name, wherever it has moved.
+        // Name the file in the very directory that is synced later, even if that was moved.
         let target = self.target.within(self.directory.as_ref());
         self.plan.name(self.file, &target)
     }
@@ -124,7 +125,7 @@ impl Plan {
         }
     }
 
-    /// Whether a publish opens the directory that is to hold the name.
+    /// Whether a publish opens the directory of the target.
     pub(super) fn opens_directories(self) -> bool {
         self.durability == Durability::Full
     }
@@ -148,7 +149,7 @@ impl Plan {
         named.map_err(|error| Failure::naming(error, file, target))
     }
 
-    /// Whether a copy is allowed, and can have the name that the file itself is refused.
+    /// Whether a copy is allowed, and can be published where the file itself cannot.
     pub(super) fn copy_helps(self, file: &LinkableFile, failure: &Failure) -> bool {
         let kind = match failure {
             Failure::NotPublished(kind, _) if self.allow_copy => *kind,
@@ -158,13 +159,13 @@ impl Plan {
             PublishErrorKind::CrossesDevices
             | PublishErrorKind::NeverLinkable
             | PublishErrorKind::ProcUnavailable => true,
-            // A copy is renamed, as a file with a temporary name was to be.
+            // A file with a temporary name was refused a rename, which a copy needs, too.
             PublishErrorKind::LinkForbidden => file.is_anonymous(),
             _ => false,
         }
     }
 
-    /// Publishes a copy in place of the file, if that helps against the failure.
+    /// Publishes a copy instead of the file, if that helps against the failure.
     pub(super) fn publish_copy(
         self,
         file: &mut LinkableFile,
@@ -176,7 +177,7 @@ impl Plan {
         }
         let mut copy = match (copy::beside(file.as_file(), target), failure) {
             (Ok((copy, backend)), _) => LinkableFile::new(copy, backend),
-            // What forbids the link may forbid this, too.
+            // What forbids the link may also forbid the copy. Report the link.
             (Err(error), failure @ Failure::NotPublished(PublishErrorKind::LinkForbidden, _))
                 if error.kind() == io::ErrorKind::PermissionDenied =>
             {
@@ -185,7 +186,7 @@ impl Plan {
             (Err(error), _) => return Err(Failure::NotPublished(PublishErrorKind::Other, error)),
         };
         match self.publish_itself(&mut copy, target) {
-            // It is the copy that is spoilt.
+            // The copy is spoilt, not the file.
             Err(Failure::NotPublished(PublishErrorKind::SyncFailed, error)) => {
                 Err(Failure::NotPublished(PublishErrorKind::Other, error))
             }
@@ -206,7 +207,7 @@ pub(super) fn check(file: &LinkableFile) -> Result<(), Failure> {
     }
 }
 
-/// Opens the directory that is to hold the name; `None` if it may not be read.
+/// Opens the directory of the target; `None` without permission to read it.
 pub(super) fn open_directory(
     file: &LinkableFile,
     target: &Target<'_>,
@@ -230,7 +231,7 @@ pub(super) fn sync_contents(file: &mut LinkableFile) -> Result<(), Failure> {
     file.sync_contents().map_err(Failure::sync)
 }
 
-/// Calls `step` with the path as the kernel wants it.
+/// Calls `step` with the path as a C string.
 pub(super) fn with_target<T>(
     path: &Path,
     step: impl FnOnce(&Target<'_>) -> Result<T, Failure>,
@@ -243,7 +244,7 @@ pub(super) fn with_target<T>(
     })
 }
 
-/// A [`PublishError`] that does not have the file yet.
+/// A [`PublishError`] without the file.
 pub(super) enum Failure {
     NotPublished(PublishErrorKind, io::Error),
     NotDurable(io::Error),

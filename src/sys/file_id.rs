@@ -1,4 +1,4 @@
-//! Which file something is: the pair that stat(2) calls `st_dev` and `st_ino`.
+//! The identity of a file: what stat(2) calls `st_dev` and `st_ino`.
 
 use rustix::fd::AsFd;
 use rustix::fs::{fstat, statat, AtFlags, Stat};
@@ -18,8 +18,8 @@ impl FileId {
         Status::of(file, 0).map(|status| status.id)
     }
 
-    /// Of what `path` leads to, relative to `directory`; with `AT_SYMLINK_NOFOLLOW` of a symlink
-    /// itself.
+    /// Of the file at `path`, relative to `directory`. With `AT_SYMLINK_NOFOLLOW` that can be a
+    /// symlink.
     pub(crate) fn at<Fd: AsFd, P: Arg + Copy>(
         directory: Fd,
         path: P,
@@ -36,14 +36,14 @@ impl FileId {
     }
 }
 
-/// What statx(2) tells of a file.
+/// What statx(2) returns for a file.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) struct Status {
     pub(crate) id: FileId,
     /// The length in bytes, if that was asked for.
     pub(crate) size: u64,
-    /// A number of the mount that no other ever has, if that was asked for: Linux 6.8.
+    /// The unique ID of the mount, which no other mount ever gets, if that was asked for (Linux 6.8).
     pub(crate) mount: Option<u64>,
 }
 
@@ -60,9 +60,9 @@ impl Status {
 
     /// `None` where the kernel (before 4.11) or a sandbox does not have statx(2).
     ///
-    /// Unlike stat(2) that is not asked for the times. A file whose times were read gets a finer
-    /// one at its next change (multigrain timestamps, Linux 6.13), which makes the sync after that
-    /// dearer: one fstat(2) more made the bare calls of a durable publish take 2 to 8 % longer on
+    /// Unlike stat(2), this does not ask for the times. Once they were read, the next change of the
+    /// file sets a finer timestamp (multigrain timestamps, Linux 6.13), and the sync after it takes
+    /// longer: with one more fstat(2), the bare calls of a durable publish took 2 to 8 % longer on
     /// ext4 and xfs (6.18).
     #[cfg(target_os = "linux")]
     fn by_statx<Fd: AsFd, P: Arg>(
@@ -95,7 +95,7 @@ impl Status {
     }
 }
 
-/// `AT_EMPTY_PATH`, and `AT_STATX_DONT_SYNC`, as a server has nothing to say about what is asked;
+/// `AT_EMPTY_PATH`, and `AT_STATX_DONT_SYNC`, because no server needs to be asked for these fields.
 /// rustix does not have the latter everywhere.
 #[cfg(target_os = "linux")]
 const OPEN_FILE: AtFlags = AtFlags::from_bits_retain(0x1000 | 0x4000);

@@ -1,7 +1,7 @@
-//! The operating system: the only room that names one.
+//! The operating system. Only this module names one.
 //!
-//! What is re-exported here is all that a system has to offer. Linux is what the library is written
-//! for and tested on. On every other system each file has a temporary name.
+//! Every system has to provide what is re-exported here. The library is written for Linux and tested
+//! on it. On every other system each file has a temporary name.
 
 mod file_id;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -28,13 +28,14 @@ compile_error!(
      on Windows use the crate tempfile"
 );
 
-/// Which syncfs(2) calls can be relied upon on a file system, and what they leave to do.
+/// How far syncfs(2) is reliable on a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syncfs {
-    /// It is not known to flush all that fsync(2) would, and to report its errors.
+    /// It may not flush all that fsync(2) would, or may not report its errors.
     Unreliable,
-    /// The names of the files still need an fsync(2) of each directory.
+    /// It syncs contents. Directory entries still need an fsync(2) of each directory.
     Contents,
-    /// The names still need another syncfs(2): an fsync(2) of a directory may leave some out.
+    /// It syncs contents. Directory entries need another syncfs(2), because an fsync(2) of the
+    /// directory may leave some out.
     ForgetsNames,
 }

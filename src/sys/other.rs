@@ -1,4 +1,4 @@
-//! Systems without unnamed files: they are type-checked, and not run.
+//! Systems without unnamed files. This is type-checked, but not run.
 
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
@@ -86,7 +86,7 @@ pub(crate) fn syncfs_keeps_errors() -> bool {
     true
 }
 
-/// What the syncs of a file system guarantee: of a named file, all that is asked of them.
+/// What the syncs of a file system guarantee. Every file has a name here, so fsync(2) keeps it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SyncRules {
     pub(crate) forgets_unnamed: bool,

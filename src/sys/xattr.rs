@@ -10,7 +10,7 @@ pub(crate) fn copy(original: &File, copy: &File) -> io::Result<()> {
     use rustix::io::Errno;
 
     const ACL: &[u8] = b"system.posix_acl_access";
-    // The file would be another one without what a user has set, and without who may open it.
+    // What users have set, and who may open the file, must not get lost.
     let belongs_to_the_file = |name: &[u8]| name.starts_with(b"user.") || name == ACL;
 
     // No list and no value is longer, see xattr(7).
@@ -25,11 +25,12 @@ pub(crate) fn copy(original: &File, copy: &File) -> io::Result<()> {
             .and_then(|length| fsetxattr(copy, name, &value[..length], XattrFlags::empty()));
         match copied {
             Err(errno) if belongs_to_the_file(name) => return Err(errno.into()),
-            // A label, or a property that means something to one file system only.
+            // Others may fail: labels, and properties that only one file system knows.
             _ => {}
         }
     }
-    // A new file inherits its directory's list, which the original may not have.
+    // A new file inherits the default access control list of its directory. The original may have
+    // none.
     if !names().any(|name| name == ACL) && fgetxattr(copy, ACL, &mut value[..]).is_ok() {
         fremovexattr(copy, ACL)?;
     }

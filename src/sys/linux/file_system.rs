@@ -21,19 +21,19 @@ const XFS: u32 = 0x5846_5342;
 /// What the syncs of a file system guarantee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SyncRules {
-    /// Whether a power cut may leave less than was synced, if the file was unnamed at the sync.
+    /// Whether a power cut may lose what was synced while the file was unnamed.
     ///
     /// - btrfs before 6.16 does not log such a file, and neither does overlayfs on it. Once the file
-    ///   is linked, anybody's sync of the directory makes that name durable with an empty file
-    ///   behind it (found on 6.1).
+    ///   is linked, any sync of the directory, by anyone, makes the directory entry durable, but with
+    ///   an empty file (found on 6.1).
     /// - Without a journal (ext2, or an ext4 made so) the directory can be on the disk before the
-    ///   inode, whose link count there still is 0 (found on 6.18).
+    ///   inode, whose link count there is still 0 (found on 6.18).
     pub(crate) forgets_unnamed: bool,
-    /// What syncfs(2) is worth.
+    /// How far syncfs(2) is reliable.
     ///
-    /// overlayfs never passes the errors of the file system below it on (found on 6.18),
-    /// and FUSE, SMB and 9p do not pass the flush on to the server. btrfs left names out in 4 of 25
-    /// runs of four threads that named files and synced the file system at once (6.18).
+    /// overlayfs never reports the errors of the file system below it (found on 6.18), and FUSE, SMB
+    /// and 9p do not forward the flush to the server. btrfs lost directory entries in 4 of 25 runs in
+    /// which four threads named files and synced the file system at once (6.18).
     pub(crate) syncfs: Syncfs,
 }
 
@@ -54,7 +54,7 @@ impl SyncRules {
         rules
     }
 
-    /// The rules of a file system of this kind, and how to find out what else they depend on.
+    /// The rules of a file system of this kind. They may also depend on what the functions return.
     fn from(
         kind: Option<u32>,
         has_journal: impl FnOnce() -> Option<bool>,
@@ -77,33 +77,33 @@ impl SyncRules {
     }
 }
 
-/// Whether syncfs(2) keeps errors to itself: those of contents before 5.8, and those of the file
-/// system's own sync before 5.17.
+/// Whether syncfs(2) does not report all errors: before 5.8 it hides those of contents, and before
+/// 5.17 those of the file system's own sync.
 pub(crate) fn syncfs_keeps_errors() -> bool {
     kernel::is_before(5, 17)
 }
 
-// The type of the field is another one on every architecture, and the number has 32 bits.
+// The type of the field depends on the architecture; the number has 32 bits.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn kind(file: &File) -> Option<u32> {
     fstatfs(file).ok().map(|stat| stat.f_type as u32)
 }
 
-/// Whether an ext2, ext3 or ext4 has a journal, if that can be told: not without sysfs. An ext4 is
-/// taken to have one where the kernel is too old for `journal_task` (found on 5.10).
+/// Whether an ext2, ext3 or ext4 has a journal; `None` without sysfs. If the kernel is too old for
+/// `journal_task`, an ext4 is assumed to have one (found on 5.10).
 fn has_journal(device: u64) -> Option<bool> {
     let by_number = format!("/sys/dev/block/{}:{}", major(device), minor(device));
     let path = fs::read_link(by_number).ok()?;
     let of_ext4 = Path::new("/sys/fs/ext4").join(path.file_name()?);
     match fs::read(of_ext4.join("journal_task")) {
         Ok(task) => Some(!task.starts_with(b"<none>")),
-        // The driver of ext2 alone is not in there, and has never had a journal.
+        // The driver for ext2 alone is not in there, and never has a journal.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(of_ext4.exists()),
         Err(_) => None,
     }
 }
 
-/// The rules of the last few mounts, in a word each: no lock, and never half an entry.
+/// The rules of the last few mounts. Each is one word, so no lock is needed to read it in one piece.
 struct Known;
 
 // The initial value of each word.
@@ -113,8 +113,8 @@ static KNOWN: [AtomicUsize; 8] = [NOTHING; 8];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 impl Known {
-    /// How many bits of a word the rules take. The number of the mount takes the others: it is never
-    /// used again (Linux 6.8).
+    /// How many bits of a word the rules take. The unique ID of the mount takes the others; it is
+    /// never used again (Linux 6.8).
     const BITS: u32 = 8;
 
     fn get(mount: u64) -> Option<SyncRules> {
@@ -123,7 +123,7 @@ impl Known {
         words.into_iter().find(of_mount).map(SyncRules::unpack)
     }
 
-    /// Remembers the rules, unless the number of the mount is too large for a word.
+    /// Remembers the rules, unless the ID of the mount is too large for a word.
     fn put(mount: u64, rules: SyncRules) {
         let shifted = usize::try_from(mount).unwrap_or(0) << Self::BITS;
         if (shifted >> Self::BITS) as u64 == mount {

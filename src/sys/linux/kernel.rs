@@ -7,7 +7,7 @@ use rustix::system::uname;
 /// The release as one number, see [`number`]; 0 until asked. A kernel does not change.
 static RELEASE: AtomicU32 = AtomicU32::new(0);
 
-/// Stands for a release that does not begin with a version: it is older than none.
+/// Stands for a release that does not begin with a version. It counts as the newest one.
 const UNKNOWN: u32 = u32::MAX;
 
 /// Whether the kernel is older than a version. Asks the kernel once in a process.

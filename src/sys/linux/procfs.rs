@@ -1,8 +1,8 @@
-//! What procfs knows: a name for every open file, `/proc/…/fd/N` (proc_pid_fd(5)), and a thread's
-//! confinement.
+//! What procfs offers: a path for every open file, `/proc/…/fd/N` (proc_pid_fd(5)), and whether a
+//! thread is confined.
 //!
-//! Nothing here is kept between calls: a cached directory of procfs is another process's after
-//! fork(2).
+//! Nothing is kept between calls, because after fork(2) a cached directory of procfs belongs to
+//! another process.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ use crate::sys::FileId;
 /// the wrong one in a thread that has called `unshare(CLONE_FILES)`.
 const TABLES: [&str; 2] = ["/proc/thread-self/fd/", "/proc/self/fd/"];
 
-/// The name of an open file in one of the tables, without allocation.
+/// The path of an open file in one of the tables, without allocation.
 #[derive(Debug)]
 pub(super) struct FdPath {
     bytes: [u8; 32],
@@ -44,7 +44,7 @@ impl FdPath {
     }
 }
 
-/// Tries `call` with the file's name in each table, until one table has the file.
+/// Tries `call` with the file's path in each table, until one table has the file.
 pub(super) fn with_path<T>(
     file: &File,
     mut call: impl FnMut(&FdPath) -> rustix::io::Result<T>,
@@ -59,7 +59,7 @@ pub(super) fn with_path<T>(
     result
 }
 
-/// Whether procfs is there and shows this very file, not another one under the same number.
+/// Whether procfs exists and shows this very file, not another one under the same number.
 pub(crate) fn shows(file: &File) -> bool {
     let shown = with_path(file, |path| {
         FileId::at(CWD, path.as_bytes(), AtFlags::empty())
@@ -67,7 +67,7 @@ pub(crate) fn shows(file: &File) -> bool {
     matches!((shown, FileId::of(file)), (Ok(shown), Ok(own)) if shown == own)
 }
 
-/// Opens the same file once more, with an offset of its own.
+/// Opens the same file again, with its own offset.
 pub(crate) fn reopen(file: &File, flags: OFlags) -> io::Result<File> {
     let own = FileId::of(file)?;
     let flags = flags | OFlags::CLOEXEC;

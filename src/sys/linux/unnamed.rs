@@ -15,8 +15,8 @@ use super::kernel;
 use super::procfs::{self, FdPath};
 use crate::sys::FileId;
 
-/// Set once a kernel older than 3.11 has not known `O_TMPFILE`. Its age alone says nothing: vendors
-/// have added the flag to older ones.
+/// Set once a kernel before 3.11 turned out not to know `O_TMPFILE`. Its version alone does not show
+/// that, because vendors have added the flag to older kernels.
 static NO_O_TMPFILE: AtomicBool = AtomicBool::new(false);
 
 /// Opens a new file in `directory`, with the caller's own options and these flags.
@@ -34,7 +34,7 @@ pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::R
         .truncate(false)
         .custom_flags(flags);
     options.open(directory).map_err(|error| {
-        // Support is a fact of one mount, and is not remembered. That of the kernel is.
+        // Support depends on the mount and is not remembered, but an old kernel is.
         if Errno::from_io_error(&error) == Some(Errno::ISDIR) && kernel::is_before(3, 11) {
             NO_O_TMPFILE.store(true, Ordering::Relaxed);
         }
@@ -45,8 +45,8 @@ pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::R
 /// A way to name an unnamed file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// `AT_EMPTY_PATH`. It needs no procfs. Since 6.10 it serves whoever opened the file, before
-    /// that only `CAP_DAC_READ_SEARCH`.
+    /// `AT_EMPTY_PATH`. It needs no procfs. Since 6.10 whoever opened the file may use it, before that
+    /// only a process with `CAP_DAC_READ_SEARCH`.
     EmptyPath,
     /// The link of the descriptor in procfs.
     Procfs,
@@ -56,7 +56,7 @@ enum Way {
 /// users. It changes only the order of the two ways, so it can never be wrong for long.
 static PROCFS_FIRST: AtomicBool = AtomicBool::new(false);
 
-/// Gives the file a name, relative to `directory`, if that is free.
+/// Links the file to `name`, relative to `directory`, if nothing exists there.
 pub(crate) fn link<N: Arg + Copy>(
     file: &File,
     directory: BorrowedFd<'_>,
@@ -76,7 +76,7 @@ pub(crate) fn link<N: Arg + Copy>(
             PROCFS_FIRST.store(second == Way::Procfs, Ordering::Relaxed);
             Ok(())
         }
-        // Both are refused. procfs tells the cause, if it is there to tell it.
+        // Both are refused. The errno of procfs shows the cause, if procfs is there.
         Err(by_second) if is_refusal(by_second) => {
             let telling = if procfs::shows(file) {
                 Way::Procfs
@@ -135,8 +135,8 @@ fn link_by_procfs<N: Arg + Copy>(
     })
 }
 
-/// Takes back a link to another file than ours, to which a forged procfs or that of another
-/// descriptor table leads. Our own may have no name again just because somebody has removed it.
+/// Removes the link if it is to another file, because procfs is forged or shows another descriptor
+/// table. If it is to ours, the link count did not rise because somebody has just removed a name.
 fn undo_if_foreign<N: Arg + Copy>(
     file: &File,
     path: &FdPath,
