@@ -81,9 +81,9 @@ fn find_in_text(text: &str) -> Option<i32> {
     value[..end].parse().ok()
 }
 
-/// Whether a text that is not understood shows that no flags are set, as nearly always.
+/// Whether no flags are set, which is nearly always so, although the text is not understood.
 ///
-/// It does if it equals the text without flags, and if every single flag would change that text.
+/// That is certain if the text equals the one without flags, and every single flag would change it.
 fn shows_no_flags(text: &str, text_with: impl Fn(i32) -> String) -> bool {
     let none = text_with(0);
     let mut flags = (0..32).map(|bit| 1 << bit);
