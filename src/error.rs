@@ -50,8 +50,9 @@ pub enum PublishError {
     /// The file is published, and every process sees it complete, but a power cut may still undo
     /// that.
     ///
-    /// Don't retry: the file is already published. Only the final sync failed, which
-    /// [`Durability::Full`](crate::Durability::Full) makes for the new directory entry.
+    /// Don't retry: the file is already published. Only
+    /// [`Durability::Full`](crate::Durability::Full) returns this error, if the final sync, of the
+    /// directory, fails.
     #[error(
         "published {}, but the final sync failed, so a power cut may still undo it; do not publish \
          it again",

@@ -21,7 +21,7 @@ pub enum PublishErrorKind {
     /// The path is a directory, which a file never replaces (`EISDIR`, `ENOTDIR`, `EBUSY`,
     /// `ENOTEMPTY`).
     IsADirectory,
-    /// Something is mounted at the path (`EBUSY`), as containers do with single files.
+    /// Something is mounted at the path (`EBUSY`), as on single files in a container.
     MountPoint,
     /// The file was deleted and can never get a directory entry again (`ENOENT`).
     ///
@@ -33,8 +33,8 @@ pub enum PublishErrorKind {
     /// require it if the process has other credentials than those that opened the file, or if the
     /// process inherited the file through fork(2).
     ProcUnavailable,
-    /// The file could be opened, but a policy forbids to link it or, if it has a temporary name, to
-    /// rename it (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`).
+    /// The file could be opened, but a policy forbids linking it or, if it has a temporary name,
+    /// renaming it (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`).
     ///
     /// The policy can be Landlock, seccomp, SELinux or AppArmor, or `protected_hardlinks` if the
     /// process has dropped the privileges with which it opened the file. If the link is forbidden,
@@ -82,8 +82,8 @@ impl PublishErrorKind {
                 ": something is mounted at the path, so it cannot be replaced; write to it in place"
             }
             Self::NeverLinkable => {
-                ": the file was deleted, perhaps by its temporary name, and can have no name \
-                 again; write a new file, or set `allow_copy(true)`"
+                ": the file was deleted, and a deleted file cannot be published; write a new \
+                 file, or set `allow_copy(true)`"
             }
             Self::ProcUnavailable => {
                 ": the kernel links this file only through procfs, and /proc does not show it; \

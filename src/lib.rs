@@ -2,7 +2,8 @@
 //!
 //! linkable opens an *anonymous* file: a file without a name (`O_TMPFILE`). Nobody sees it while
 //! you write it, and a crash leaves nothing behind. Publishing it gives it its path in one step
-//! (linkat(2)): after a power cut the file is complete or not there.
+//! (linkat(2)): after a power cut the file is complete or not there. Where the system does not
+//! support that, linkable uses a hidden temporary file: see [`platforms`].
 //!
 //! ```
 //! use std::{fs::OpenOptions, io::Write};
@@ -24,7 +25,7 @@
 //! - [`LinkableFile::publish`] never replaces a file; [`LinkableFile::replace`] does.
 //! - [`PublishOptions`] sets the [`Durability`], and allows a copy on another mount.
 //! - [`PublishBatch`] publishes thousands of files with a few flushes.
-//! - [`PublishError`] returns the file; [`PublishErrorKind`] is the cause.
+//! - [`PublishError`] gives the file back, and [`PublishErrorKind`] is the cause.
 //! - [`scratch_in`](OpenOptionsAnonymousExt::scratch_in) opens a file that never gets a name.
 //! - [`platforms`] lists what differs between kernels, file systems and operating systems.
 #![forbid(unsafe_code)]

@@ -155,8 +155,8 @@ impl LinkableFile {
 
     /// Opens the same file again, with its own offset.
     ///
-    /// The new handle can read and write if the file's mode allows both, else it does the one that
-    /// the mode allows. It does not have the other options of this one, such as `append`.
+    /// The new handle can read and write if the file's mode allows both, otherwise only what the mode
+    /// allows. It does not have the other options of this one, such as `append`.
     ///
     /// # Errors
     ///

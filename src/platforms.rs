@@ -15,8 +15,8 @@
 //! | `EINVAL` | emulators, the Nanos unikernel |
 //! | (not called) | Android, whose policy denies link(2) |
 //!
-//! Any other error is returned to you. Support depends on the mount, so the kernel is asked at
-//! every call, unless it is itself too old (Linux before 3.11).
+//! Any other error is returned to you. Support depends on the mount, so the kernel is asked at every
+//! call. Only Linux before 3.11 is not asked again once it has failed with `EISDIR`.
 //!
 //! File systems support `O_TMPFILE` since:
 //!
@@ -35,16 +35,16 @@
 //! permission on it can open it, and anyone who can write to the directory can remove it. If the
 //! process is killed, the temporary name stays.
 //!
-//! An anonymous file gets a temporary name in three cases. It leaves the name behind if it is
-//! stopped meanwhile:
+//! An anonymous file has a temporary name for a moment in three cases. If the process is killed in
+//! that moment, the name stays:
 //!
-//! - A [`replace`] links it to a temporary name with linkat(2), then calls rename(2). It is stopped
-//!   if the process is killed between these two calls, or if the directory is moved away.
+//! - [`replace`] links it to a temporary name with linkat(2), then calls rename(2).
 //! - A [copy](crate::PublishOptions::allow_copy) has a temporary name until it is complete.
 //! - On some file systems a file needs a name before it is synced: see [`Durability`].
 //!
-//! Where nothing may be removed or renamed, a temporary name stays, too: in an append-only directory
-//! (chattr(1) `+a`), and under Landlock without `REMOVE_FILE`.
+//! A temporary name also stays if the directory is moved away between linkat(2) and rename(2), and
+//! where nothing may be removed or renamed: in an append-only directory (chattr(1) `+a`), and under
+//! Landlock without `REMOVE_FILE`.
 //!
 //! You can remove temporary names while no program that creates them is running.
 //!
@@ -58,13 +58,13 @@
 //! | ext2, ext3, ext4, xfs, btrfs, tmpfs, overlayfs on them | nothing |
 //! | ramfs | `O_DIRECT` fails with `EINVAL`, access control lists with `EOPNOTSUPP` |
 //! | all FUSE below | `O_TMPFILE` fails with `EOPNOTSUPP`, so files have a temporary name |
-//! | bindfs, mergerfs, unionfs-fuse, ntfs-3g, fuse2fs | `RENAME_NOREPLACE` fails with `EINVAL`, so linkat(2) and unlinkat(2) publish |
+//! | bindfs, mergerfs, unionfs-fuse, ntfs-3g, fuse2fs | `RENAME_NOREPLACE` fails with `EINVAL`, so [`publish`] calls linkat(2) and unlinkat(2) |
 //! | exfat-fuse, fusefat | hard links fail with `EPERM`, too, so [`publish`] is [`Unsupported`]; `replace` works |
-//! | bindfs, unionfs-fuse, ntfs-3g, fuse2fs, gocryptfs, mergerfs | while a file that is open is replaced, its path is missing for moments (`ENOENT`, `ESTALE`) |
+//! | bindfs, unionfs-fuse, ntfs-3g, fuse2fs, gocryptfs, mergerfs | while a file that is open is replaced, its path does not exist for short moments (`ENOENT`, `ESTALE`) |
 //! | mqueue | nothing can be published: `EPERM` |
 //! | overlayfs, and all FUSE | a batch syncs file by file |
 //! | another mount, btrfs subvolume, xfs project | publishing fails with [`CrossesDevices`] |
-//! | btrfs at its quota | publishing can fail with `EDQUOT`, even without new contents; you get the file back |
+//! | btrfs at its quota | publishing can fail with `EDQUOT`, because a directory entry takes space, too; you get the file back |
 //! | ZFS | each link of an anonymous file waits for a transaction group |
 //!
 //! See [`Durability`] for what a power cut leaves on each file system.

@@ -37,10 +37,9 @@ const MOST_QUEUED: usize = 1 << 14;
 ///
 /// # Chunks
 ///
-/// Every queued file is open. A queue that would need more than half of the descriptors that the
-/// process may have (`RLIMIT_NOFILE`), or has 16,384 files, is committed as a chunk; then queueing
-/// goes on. [`most_open`](Self::most_open) sets another number of descriptors. This has two
-/// consequences:
+/// Every queued file is open, so the queue has a limit: half of the descriptors that the process may
+/// have (`RLIMIT_NOFILE`; [`most_open`](Self::most_open) sets another number), and 16,384 files. A
+/// full queue is committed as a chunk before the next file is added. This has two consequences:
 ///
 /// - No file appears before the contents of all files *of its chunk* are on the disk.
 /// - Dropping a batch publishes nothing more, but does not undo the chunks that are committed.
@@ -490,8 +489,8 @@ impl BatchReport {
     ///
     /// # Errors
     ///
-    /// Of the files that failed, and were not just cancelled, returns the error of the one that was
-    /// queued first. Drops the other files.
+    /// Returns the error of the failed file that was queued first; cancelled files do not count. The
+    /// files of the other errors are dropped.
     pub fn into_result(self) -> Result<usize, PublishError> {
         let mut failures = self.failures;
         if failures.is_empty() {

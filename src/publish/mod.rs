@@ -20,8 +20,8 @@ use crate::PublishErrorKind;
 
 /// Options for publishing a file.
 ///
-/// [`LinkableFile::publish`] and [`LinkableFile::replace`] are short for the most common ones. This
-/// also sets the [`durability`](Self::durability) and [allows a copy](Self::allow_copy).
+/// [`LinkableFile::publish`] and [`LinkableFile::replace`] use the most common ones. Here you can
+/// also set the [`durability`](Self::durability), and [allow a copy](Self::allow_copy).
 ///
 /// # Examples
 ///

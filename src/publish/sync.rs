@@ -44,12 +44,12 @@ use crate::target::Target;
 ///   durable, but with an empty file. So there the file gets a temporary name before the sync, and
 ///   is then renamed. If the process is killed, the temporary name may stay. Where nothing can be
 ///   renamed (an append-only directory, some sandboxes), only `None` can publish.
-/// - **File systems without a journal** (ext2, and ext4 made without one, which sysfs shows): a
+/// - **File systems without a journal** (ext2, and ext4 made without one; sysfs shows which): a
 ///   directory can reach the disk before the inodes of its files. So there a file also gets a
 ///   temporary name before the sync. `Full` then held at every point, with one thread and a disk
 ///   that keeps the order of writes (Linux 6.18). Nothing more is promised. With `Contents` the
-///   replaced file may be lost while its directory entry is still there. The writes of several
-///   programs arrive in any order. And the file system may need a check before it can be mounted.
+///   replaced file may be lost while its directory entry is still there. What several programs write
+///   at once reaches the disk in any order. And the file system may need a check first.
 /// - **ext4 mounted with `data=writeback`** reuses the blocks of a replaced file before the rename
 ///   is on the disk. So the old file can come back with the bytes of another file. New files are
 ///   safe.
@@ -72,7 +72,7 @@ pub enum Durability {
     /// within 30 seconds.
     #[default]
     Contents,
-    /// Syncs the contents before, and the directory after the file appears at its path.
+    /// Like `Contents`, and also syncs the directory after the file appears at its path.
     ///
     /// Once the call has returned `Ok`, the file stays at its path. A directory without read
     /// permission (mode `-wx`) cannot be opened to sync it. There the file is synced once more, which
