@@ -45,10 +45,9 @@ use crate::linkable_file::LinkableFile;
 /// # Platform-specific behavior
 ///
 /// Calls open(2) with `O_TMPFILE` (Linux 3.11). Mode, umask, default ACL and set-group-ID directory
-/// have the same effect as for any new file. If that fails with `EOPNOTSUPP`, `EISDIR`, `ENOSYS` or
-/// `EINVAL`, and always on Android, it creates a file with a hidden temporary name in that directory
-/// instead (`O_CREAT | O_EXCL | O_NOFOLLOW`). See [`platforms`](crate::platforms) for where that
-/// happens.
+/// have the same effect as for any new file. Where that is not supported, it creates a file with a
+/// hidden temporary name in that directory instead (`O_CREAT | O_EXCL | O_NOFOLLOW`). See
+/// [`platforms`](crate::platforms#anonymous-file-or-temporary-name) for the errors that lead to this.
 ///
 /// # Security
 ///
