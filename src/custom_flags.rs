@@ -25,7 +25,7 @@ impl CustomFlags {
         let flags = debug_text::read(options).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::Unsupported,
-                "the custom flags cannot be read with this version of std; set none, or update linkable",
+                "this version of std hides the custom flags; set none, or update linkable",
             )
         })?;
         if flags & O_PATH != 0 {
@@ -41,7 +41,7 @@ impl CustomFlags {
     pub(crate) fn linkable(self) -> io::Result<Self> {
         if self.0 & libc::O_EXCL != 0 {
             return Err(invalid(
-                "a file opened with O_EXCL can never be published; remove the flag, or use scratch_in",
+                "with O_EXCL a file can never be published; remove the flag, or use scratch_in",
             ));
         }
         Ok(self)
