@@ -29,9 +29,9 @@ pub enum PublishErrorKind {
     NeverLinkable,
     /// The kernel links the file only through procfs, which is not available (`ENOENT`, `EINVAL`).
     ///
-    /// Linux before 6.10 requires procfs unless the process has `CAP_DAC_READ_SEARCH`. Newer kernels
-    /// require it if the process has other credentials than those that opened the file, or if the
-    /// process inherited the file through fork(2).
+    /// Linux before 6.10 requires procfs unless the process has `CAP_DAC_READ_SEARCH`. Newer
+    /// kernels require it if the process has other credentials than those that opened the file, or
+    /// if the process inherited the file through fork(2).
     ProcUnavailable,
     /// The file could be opened, but a policy forbids linking it or, if it has a temporary name,
     /// renaming it (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`).

@@ -17,9 +17,9 @@ use crate::target::Target;
 
 /// A new, open file that you publish at a path once it is complete.
 ///
-/// Open it with [`anonymous_in`](crate::OpenOptionsAnonymousExt::anonymous_in), and write to it like
-/// to any [`File`]. Then [`publish`](Self::publish) or [`replace`](Self::replace) gives it its path,
-/// and returns the plain [`File`]. If you drop it before that, it leaves nothing behind.
+/// Open it with [`anonymous_in`](crate::OpenOptionsAnonymousExt::anonymous_in), and write to it
+/// like to any [`File`]. Then [`publish`](Self::publish) or [`replace`](Self::replace) gives it its
+/// path, and returns the plain [`File`]. If you drop it before that, it leaves nothing behind.
 ///
 /// Where the kernel or the file system has no `O_TMPFILE`, the file has a hidden temporary name:
 /// [`is_anonymous`](Self::is_anonymous) then returns `false`. A process leaves that name behind if
@@ -132,10 +132,10 @@ impl LinkableFile {
     /// If the process is killed, an anonymous file leaves nothing behind, unless it is just being
     /// published: see [Temporary names](crate::platforms#temporary-names).
     ///
-    /// Returns `false` if the file has a temporary name, `.linkable-<random>.tmp`: where `O_TMPFILE`
-    /// is not supported, and after a [`replace`](Self::replace) that failed half-way. Where a file
-    /// needs a name before it is synced (see [`Durability`](crate::Durability)), any publish that
-    /// failed can leave it with one.
+    /// Returns `false` if the file has a temporary name, `.linkable-<random>.tmp`: where
+    /// `O_TMPFILE` is not supported, and after a [`replace`](Self::replace) that failed half-way.
+    /// Where a file needs a name before it is synced (see [`Durability`](crate::Durability)), any
+    /// publish that failed can leave it with one.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.backend.is_unnamed()
@@ -155,8 +155,8 @@ impl LinkableFile {
 
     /// Opens the same file again, with its own offset.
     ///
-    /// The new handle can read and write if the file's mode allows both, otherwise only what the mode
-    /// allows. It does not have the other options of this one, such as `append`.
+    /// The new handle can read and write if the file's mode allows both, otherwise only what the
+    /// mode allows. It does not have the other options of this one, such as `append`.
     ///
     /// # Errors
     ///

@@ -21,9 +21,9 @@ use crate::linkable_file::LinkableFile;
 /// - [`create`](OpenOptions::create), [`create_new`](OpenOptions::create_new) and
 ///   [`truncate`](OpenOptions::truncate) are ignored, because the file is always new. So are
 ///   `O_CREAT` and `O_TRUNC` among the custom flags.
-/// - [`custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags) work, or the call fails; none
-///   is silently dropped. `O_NOFOLLOW` and `O_DIRECTORY` apply to the directory. With `O_TMPFILE`
-///   the call fails where it would otherwise open a file with a temporary name.
+/// - [`custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags) work, or the call fails;
+///   none is silently dropped. `O_NOFOLLOW` and `O_DIRECTORY` apply to the directory. With
+///   `O_TMPFILE` the call fails where it would otherwise open a file with a temporary name.
 ///
 /// # Errors
 ///
@@ -47,7 +47,8 @@ use crate::linkable_file::LinkableFile;
 /// Calls open(2) with `O_TMPFILE` (Linux 3.11). Mode, umask, default ACL and set-group-ID directory
 /// have the same effect as for any new file. Where that is not supported, it creates a file with a
 /// hidden temporary name in that directory instead (`O_CREAT | O_EXCL | O_NOFOLLOW`). See
-/// [`platforms`](crate::platforms#anonymous-file-or-temporary-name) for the errors that lead to this.
+/// [`platforms`](crate::platforms#anonymous-file-or-temporary-name) for the errors that lead to
+/// this.
 ///
 /// # Security
 ///
@@ -87,8 +88,8 @@ pub trait OpenOptionsAnonymousExt: sealed::Sealed {
     /// Opens a new anonymous file in `dir` that can never be published.
     ///
     /// Use it as scratch space: the file is gone when it is closed. The kernel never links it
-    /// (`O_EXCL`). Where `O_TMPFILE` is not supported, the call removes the temporary name before it
-    /// returns.
+    /// (`O_EXCL`). Where `O_TMPFILE` is not supported, the call removes the temporary name before
+    /// it returns.
     ///
     /// # Errors
     ///

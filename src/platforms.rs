@@ -15,8 +15,8 @@
 //! | `EINVAL` | emulators, the Nanos unikernel |
 //! | (not called) | Android, whose policy denies link(2) |
 //!
-//! Any other error is returned to you. Support depends on the mount, so the kernel is asked at every
-//! call. Only Linux before 3.11 is not asked again once it has failed with `EISDIR`.
+//! Any other error is returned to you. Support depends on the mount, so the kernel is asked at
+//! every call. Only Linux before 3.11 is not asked again once it has failed with `EISDIR`.
 //!
 //! File systems support `O_TMPFILE` since:
 //!

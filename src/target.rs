@@ -112,8 +112,8 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Whether no file can be created at the target: its directory does not exist or was removed, or
-    /// the path can only be a directory's.
+    /// Whether no file can be created at the target: its directory does not exist or was removed,
+    /// or the path can only be a directory's.
     pub(crate) fn is_nowhere(&self) -> bool {
         self.must_be_directory()
             || match self.stat_parent() {

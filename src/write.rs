@@ -21,8 +21,8 @@ use crate::target;
 ///
 /// # Errors
 ///
-/// Returns the errors of [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in), of write(2), and of
-/// [`replace`](crate::LinkableFile::replace), with their errnos. A NUL byte in `path` is
+/// Returns the errors of [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in), of write(2), and
+/// of [`replace`](crate::LinkableFile::replace), with their errnos. A NUL byte in `path` is
 /// [`InvalidInput`](io::ErrorKind::InvalidInput). If this fails, `path` is as it was.
 ///
 /// # Platform-specific behavior

@@ -1,9 +1,9 @@
 //! Where a file is until it is published: nowhere, or under a temporary name.
 //!
 //! A back end opens a new file in a directory, and publishes it in one step: `publish` fails if
-//! something exists at the target, `replace` replaces it. After a failure nothing has changed, except
-//! that the file may have a temporary name. The back end owns that name and removes it on drop. The
-//! [`File`] does everything else.
+//! something exists at the target, `replace` replaces it. After a failure nothing has changed,
+//! except that the file may have a temporary name. The back end owns that name and removes it on
+//! drop. The [`File`] does everything else.
 //!
 //! Only this module asks which of the two it is.
 

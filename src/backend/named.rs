@@ -80,8 +80,8 @@ impl Named {
         }
     }
 
-    /// Finds the directory in which the file was just created as `name`: `held`, or another one that
-    /// has its path now.
+    /// Finds the directory in which the file was just created as `name`: `held`, or another one
+    /// that has its path now.
     fn confirm_in_directory(
         id: FileId,
         mut held: OwnedFd,

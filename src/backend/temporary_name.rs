@@ -14,8 +14,8 @@ const SUFFIX: &str = ".tmp";
 
 /// How many random names are tried before this fails with `EEXIST`.
 ///
-/// After a fork(2) both processes draw the same names, so collisions are to be expected, but no more
-/// of them than there are files in flight.
+/// After a fork(2) both processes draw the same names, so collisions are to be expected, but no
+/// more of them than there are files in flight.
 const ATTEMPTS: u32 = 1 << 16;
 
 /// Calls `make` with random names until it returns anything but `EEXIST`.

@@ -37,9 +37,10 @@ const MOST_QUEUED: usize = 1 << 14;
 ///
 /// # Chunks
 ///
-/// Every queued file is open, so the queue has a limit: half of the descriptors that the process may
-/// have (`RLIMIT_NOFILE`; [`most_open`](Self::most_open) sets another number), and 16,384 files. A
-/// full queue is committed as a chunk before the next file is added. This has two consequences:
+/// Every queued file is open, so the queue has a limit: half of the descriptors that the process
+/// may have (`RLIMIT_NOFILE`; [`most_open`](Self::most_open) sets another number), and 16,384
+/// files. A full queue is committed as a chunk before the next file is added. This has two
+/// consequences:
 ///
 /// - No file appears before the contents of all files *of its chunk* are on the disk.
 /// - Dropping a batch publishes nothing more, but does not undo the chunks that are committed.
@@ -142,8 +143,8 @@ impl PublishBatch {
 
     /// Publishes nothing more once a file has failed. The default is `false`.
     ///
-    /// If the contents of a file cannot be synced, no file of that chunk is published. Files that are
-    /// published already stay so. The report returns all others, as
+    /// If the contents of a file cannot be synced, no file of that chunk is published. Files that
+    /// are published already stay so. The report returns all others, as
     /// [`Cancelled`](crate::PublishErrorKind::Cancelled).
     pub fn stop_at_first_error(&mut self, yes: bool) -> &mut Self {
         self.stop_at_first_error = yes;
@@ -154,14 +155,15 @@ impl PublishBatch {
     ///
     /// An anonymous file takes one descriptor and a file with a temporary name takes two. With
     /// [`Durability::Full`] each directory also takes one. Where a file needs a name before it is
-    /// synced (see [`Durability`]), it takes two during the commit. Larger chunks need fewer flushes.
+    /// synced (see [`Durability`]), it takes two during the commit. Larger chunks need fewer
+    /// flushes.
     pub fn most_open(&mut self, descriptors: usize) -> &mut Self {
         self.most_open = descriptors;
         self
     }
 
-    /// Calls `callback` each time the contents of a file are synced, and each time a file appears at
-    /// its path.
+    /// Calls `callback` each time the contents of a file are synced, and each time a file appears
+    /// at its path.
     pub fn on_progress<F>(&mut self, callback: F) -> &mut Self
     where
         F: FnMut(BatchProgress) + Send + 'static,
@@ -208,8 +210,8 @@ impl PublishBatch {
 
     /// Publishes the queued files, and reports on all files of the batch.
     ///
-    /// This does not stop at a file that fails; the [`BatchReport`] returns it. So check the report,
-    /// or call [`into_result`](BatchReport::into_result) on it.
+    /// This does not stop at a file that fails; the [`BatchReport`] returns it. So check the
+    /// report, or call [`into_result`](BatchReport::into_result) on it.
     #[doc(alias = "syncfs")]
     pub fn commit(mut self) -> BatchReport {
         self.commit_chunk();
@@ -473,7 +475,8 @@ impl BatchReport {
     /// Returns the files that failed, each with its index in the order of queueing, from 0.
     ///
     /// All other files are published, with the durability that you chose. A file that is
-    /// [`NotDurable`](PublishError::NotDurable) is also published, but a power cut may still undo it.
+    /// [`NotDurable`](PublishError::NotDurable) is also published, but a power cut may still undo
+    /// it.
     #[must_use]
     pub fn failures(&self) -> &[(usize, PublishError)] {
         &self.failures
@@ -489,8 +492,8 @@ impl BatchReport {
     ///
     /// # Errors
     ///
-    /// Returns the error of the failed file that was queued first; cancelled files do not count. The
-    /// files of the other errors are dropped.
+    /// Returns the error of the failed file that was queued first; cancelled files do not count.
+    /// The files of the other errors are dropped.
     pub fn into_result(self) -> Result<usize, PublishError> {
         let mut failures = self.failures;
         if failures.is_empty() {

@@ -54,8 +54,8 @@ fn copy_data(source: &File, mut copy: &File) -> io::Result<()> {
         end = seek(source, SeekFrom::Hole(start)).unwrap_or(length);
         seek(source, SeekFrom::Start(start))?;
         seek(copy, SeekFrom::Start(start))?;
-        // std calls copy_file_range(2), which shares blocks where the file system can, and falls back
-        // to other calls.
+        // std calls copy_file_range(2), which shares blocks where the file system can, and falls
+        // back to other calls.
         io::copy(&mut source.take(end - start), &mut copy)?;
     }
     if copy.metadata()?.len() < length {

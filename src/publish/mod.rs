@@ -57,7 +57,8 @@ impl PublishOptions {
     /// Replaces an existing file at the path. The default is `false`.
     ///
     /// - A symlink at the path is itself replaced, not followed.
-    /// - The new file has its own mode, owner and attributes, not those of the file that it replaces.
+    /// - The new file has its own mode, owner and attributes, not those of the file that it
+    ///   replaces.
     /// - Other hard links of the replaced file keep the old contents.
     /// - If two programs load, change and replace a file, the later one wins.
     pub fn replace(&mut self, yes: bool) -> &mut Self {
@@ -74,15 +75,15 @@ impl PublishOptions {
     /// Publishes a copy where the file itself cannot be published. The default is `false`.
     ///
     /// A copy is made if publishing fails with [`CrossesDevices`], [`NeverLinkable`] or
-    /// [`ProcUnavailable`], or, if the file is anonymous, with [`LinkForbidden`]. It is written to a
-    /// hidden temporary name in the directory of `path`, then renamed. So it also appears complete,
-    /// in one step, and is as durable as you chose. But copying takes time and space for the whole
-    /// contents, and a process that is killed meanwhile leaves the temporary name behind. Where the
-    /// file system can share blocks (btrfs, xfs), the copy shares them. Holes stay holes.
+    /// [`ProcUnavailable`], or, if the file is anonymous, with [`LinkForbidden`]. It is written to
+    /// a hidden temporary name in the directory of `path`, then renamed. So it also appears
+    /// complete, in one step, and is as durable as you chose. But copying takes time and space for
+    /// the whole contents, and a process that is killed meanwhile leaves the temporary name behind.
+    /// Where the file system can share blocks (btrfs, xfs), the copy shares them. Holes stay holes.
     ///
-    /// The copy has the mode, the times, the extended attributes that users have set (xattr(7)), the
-    /// access control list and, if the process may set it, the owner of the file. With another owner
-    /// it is not set-user-ID, and with another group not set-group-ID.
+    /// The copy has the mode, the times, the extended attributes that users have set (xattr(7)),
+    /// the access control list and, if the process may set it, the owner of the file. With another
+    /// owner it is not set-user-ID, and with another group not set-group-ID.
     ///
     /// The returned [`File`] is the copy. It is open like the original and at the same position.
     /// Other descriptors of the original still refer to the original, which stays unpublished.
@@ -128,19 +129,19 @@ impl PublishOptions {
     /// 1. With [`Durability::Full`], open(2) of the directory.
     /// 2. Unless the level is [`Durability::None`], fsync(2) of the file. On some file systems the
     ///    file first gets a temporary name, see [`Durability`].
-    /// 3. For an anonymous file, linkat(2) with `AT_EMPTY_PATH`, or through `/proc/thread-self/fd` if
-    ///    the kernel refuses that. If something exists at the path and is to be replaced, linkat(2)
-    ///    to a temporary name in the same directory, then rename(2).
+    /// 3. For an anonymous file, linkat(2) with `AT_EMPTY_PATH`, or through `/proc/thread-self/fd`
+    ///    if the kernel refuses that. If something exists at the path and is to be replaced,
+    ///    linkat(2) to a temporary name in the same directory, then rename(2).
     ///
     ///    For a file with a temporary name, renameat2(2) with `RENAME_NOREPLACE`, or linkat(2) and
     ///    unlinkat(2) where that is not supported. To replace, rename(2).
     /// 4. With [`Durability::Full`], fsync(2) of the directory.
     ///
-    /// If the process is killed meanwhile, or may not remove files in the directory, a temporary name
-    /// can stay: see [Temporary names](crate::platforms#temporary-names).
+    /// If the process is killed meanwhile, or may not remove files in the directory, a temporary
+    /// name can stay: see [Temporary names](crate::platforms#temporary-names).
     ///
-    /// inotify(7) reports a file that is linked as `IN_CREATE`. Watchers that wait for `IN_MOVED_TO`
-    /// or `IN_CLOSE_WRITE` miss it.
+    /// inotify(7) reports a file that is linked as `IN_CREATE`. Watchers that wait for
+    /// `IN_MOVED_TO` or `IN_CLOSE_WRITE` miss it.
     #[doc(alias = "linkat")]
     #[doc(alias = "AT_EMPTY_PATH")]
     #[doc(alias = "RENAME_NOREPLACE")]
@@ -178,8 +179,8 @@ impl fmt::Debug for PublishOptions {
 impl LinkableFile {
     /// Publishes the file at `path` in one step, and fails if something exists there.
     ///
-    /// This never replaces a file and never follows a symlink at `path`. If several processes publish
-    /// at the same path, exactly one succeeds. The contents are synced first: this is
+    /// This never replaces a file and never follows a symlink at `path`. If several processes
+    /// publish at the same path, exactly one succeeds. The contents are synced first: this is
     /// [`PublishOptions::publish`] with the default options.
     ///
     /// # Errors
@@ -213,8 +214,8 @@ impl LinkableFile {
     ///
     /// At every moment `path` is the complete old file or the complete new one, except on
     /// [some FUSE file systems](crate::platforms#file-systems). A symlink at `path` is itself
-    /// replaced, not followed. The new file has its own mode, owner and attributes. The contents are
-    /// synced first: this is [`PublishOptions::publish`] with
+    /// replaced, not followed. The new file has its own mode, owner and attributes. The contents
+    /// are synced first: this is [`PublishOptions::publish`] with
     /// [`replace(true)`](PublishOptions::replace).
     ///
     /// # Errors

@@ -52,8 +52,8 @@ pub(super) fn publish<F: Files>(plan: Plan, files: &mut F) -> Result<(), F::Fail
     let names_last = plan.durability == Durability::Full;
     files.check()?;
     if names_last {
-        // Before anything is synced or named, because it can fail. Once files are named, only a sync
-        // can fail.
+        // Before anything is synced or named, because it can fail. Once files are named, only a
+        // sync can fail.
         files.open_directories()?;
     }
     if contents_last {

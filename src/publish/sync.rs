@@ -34,8 +34,8 @@ use crate::target::Target;
 ///
 /// This covers new and replaced files, one by one and in a [batch](crate::PublishBatch), with and
 /// without `O_TMPFILE`, by one thread and by four. The harness also detected every wrong order of
-/// system calls that it was given. And it lets the disk fail with `EIO` at each of its writes: every
-/// result that the crate reported was true.
+/// system calls that it was given. And it lets the disk fail with `EIO` at each of its writes:
+/// every result that the crate reported was true.
 ///
 /// # Platform-specific behavior
 ///
@@ -48,21 +48,21 @@ use crate::target::Target;
 ///   directory can reach the disk before the inodes of its files. So there a file also gets a
 ///   temporary name before the sync. `Full` then held at every point, with one thread and a disk
 ///   that keeps the order of writes (Linux 6.18). Nothing more is promised. With `Contents` the
-///   replaced file may be lost while its directory entry is still there. What several programs write
-///   at once reaches the disk in any order. And the file system may need a check first.
+///   replaced file may be lost while its directory entry is still there. What several programs
+///   write at once reaches the disk in any order. And the file system may need a check first.
 /// - **ext4 mounted with `data=writeback`** reuses the blocks of a replaced file before the rename
 ///   is on the disk. So the old file can come back with the bytes of another file. New files are
 ///   safe.
 /// - **A temporary name** can come back after a power cut if the rename was not on the disk yet.
 ///   Once [`Full`](Self::Full) has returned, it cannot.
-/// - **Disks that lie**: no library can help if a disk reports a flush that it has not done, or tears
-///   a sector. And no file system survives a torn superblock.
+/// - **Disks that lie**: no library can help if a disk reports a flush that it has not done, or
+///   tears a sector. And no file system survives a torn superblock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
     /// Syncs nothing: the file survives a killed process, but not a power cut.
     ///
-    /// Use it for caches and build products, which can be made again. After a power cut the file may
-    /// be there, but empty or torn. This is so even on ext4, whose protection against that
+    /// Use it for caches and build products, which can be made again. After a power cut the file
+    /// may be there, but empty or torn. This is so even on ext4, whose protection against that
     /// (`auto_da_alloc`) covers only a rename over an existing file.
     None,
     /// Syncs the contents before the file appears at its path.
@@ -75,8 +75,8 @@ pub enum Durability {
     /// Like `Contents`, and also syncs the directory after the file appears at its path.
     ///
     /// Once the call has returned `Ok`, the file stays at its path. A directory without read
-    /// permission (mode `-wx`) cannot be opened to sync it. There the file is synced once more, which
-    /// on ext4, xfs and btrfs also writes its directory entry (measured on Linux 6.18).
+    /// permission (mode `-wx`) cannot be opened to sync it. There the file is synced once more,
+    /// which on ext4, xfs and btrfs also writes its directory entry (measured on Linux 6.18).
     Full,
 }
 
@@ -97,11 +97,11 @@ pub enum BatchSync {
     /// That is one flush for the contents of all files. btrfs needs one more for all directory
     /// entries, because an fsync(2) of the directory is not enough there.
     ///
-    /// syncfs(2) writes everything that is dirty on the file system, also the data of other programs,
-    /// and waits for it. If they write much, it can take long and slow them down.
+    /// syncfs(2) writes everything that is dirty on the file system, also the data of other
+    /// programs, and waits for it. If they write much, it can take long and slow them down.
     ///
-    /// Where syncfs(2) could miss an error, this is the same as [`EachFile`](Self::EachFile): before
-    /// Linux 5.17, and on any file system but btrfs, ext2, ext3, ext4, tmpfs and xfs.
+    /// Where syncfs(2) could miss an error, this is the same as [`EachFile`](Self::EachFile):
+    /// before Linux 5.17, and on any file system but btrfs, ext2, ext3, ext4, tmpfs and xfs.
     FileSystem,
 }
 

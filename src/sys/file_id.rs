@@ -43,7 +43,8 @@ pub(crate) struct Status {
     pub(crate) id: FileId,
     /// The length in bytes, if that was asked for.
     pub(crate) size: u64,
-    /// The unique ID of the mount, which no other mount ever gets, if that was asked for (Linux 6.8).
+    /// The unique ID of the mount, which no other mount ever gets, if that was asked for (Linux
+    /// 6.8).
     pub(crate) mount: Option<u64>,
 }
 

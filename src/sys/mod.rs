@@ -1,7 +1,7 @@
 //! The operating system. Only this module names one.
 //!
-//! Every system has to provide what is re-exported here. The library is written for Linux and tested
-//! on it. On every other system each file has a temporary name.
+//! Every system has to provide what is re-exported here. The library is written for Linux and
+//! tested on it. On every other system each file has a temporary name.
 
 mod file_id;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -24,16 +24,16 @@ pub(crate) struct SyncRules {
     /// Whether a power cut may lose what was synced while the file was unnamed.
     ///
     /// - btrfs before 6.16 does not log such a file, and neither does overlayfs on it. Once the file
-    ///   is linked, any sync of the directory, by anyone, makes the directory entry durable, but with
-    ///   an empty file (found on 6.1).
+    ///   is linked, any sync of the directory, by anyone, makes the directory entry durable, but
+    ///   with an empty file (found on 6.1).
     /// - Without a journal (ext2, or an ext4 made so) the directory can be on the disk before the
     ///   inode, whose link count there is still 0 (found on 6.18).
     pub(crate) forgets_unnamed: bool,
     /// How far syncfs(2) is reliable.
     ///
-    /// overlayfs never reports the errors of the file system below it (found on 6.18), and FUSE, SMB
-    /// and 9p do not forward the flush to the server. btrfs lost directory entries in 4 of 25 runs in
-    /// which four threads named files and synced the file system at once (6.18).
+    /// overlayfs never reports the errors of the file system below it (found on 6.18), and FUSE,
+    /// SMB and 9p do not forward the flush to the server. btrfs lost directory entries in 4 of 25
+    /// runs in which four threads named files and synced the file system at once (6.18).
     pub(crate) syncfs: Syncfs,
 }
 
@@ -103,7 +103,8 @@ fn has_journal(device: u64) -> Option<bool> {
     }
 }
 
-/// The rules of the last few mounts. Each is one word, so no lock is needed to read it in one piece.
+/// The rules of the last few mounts. Each is one word, so no lock is needed to read it in one
+/// piece.
 struct Known;
 
 // The initial value of each word.

@@ -15,8 +15,8 @@ use super::kernel;
 use super::procfs::{self, FdPath};
 use crate::sys::FileId;
 
-/// Set once a kernel before 3.11 turned out not to know `O_TMPFILE`. Its version alone does not show
-/// that, because vendors have added the flag to older kernels.
+/// Set once a kernel before 3.11 turned out not to know `O_TMPFILE`. Its version alone does not
+/// show that, because vendors have added the flag to older kernels.
 static NO_O_TMPFILE: AtomicBool = AtomicBool::new(false);
 
 /// Opens a new file in `directory`, with the caller's own options and these flags.
@@ -45,8 +45,8 @@ pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::R
 /// A way to name an unnamed file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// `AT_EMPTY_PATH`. It needs no procfs. Since 6.10 whoever opened the file may use it, before that
-    /// only a process with `CAP_DAC_READ_SEARCH`.
+    /// `AT_EMPTY_PATH`. It needs no procfs. Since 6.10 whoever opened the file may use it, before
+    /// that only a process with `CAP_DAC_READ_SEARCH`.
     EmptyPath,
     /// The link of the descriptor in procfs.
     Procfs,
