@@ -38,7 +38,7 @@ pub enum PublishError {
     ///
     /// You get the file back and can publish it again, at this path or another. After
     /// [`SyncFailed`](PublishErrorKind::SyncFailed) you can only read it.
-    #[error("cannot publish {}{}", .path.display(), .file.last_failure().advice())]
+    #[error("cannot publish {}{}", .path.display(), .file.last_failure().advice)]
     NotPublished {
         /// The file, anonymous or with a temporary name.
         file: LinkableFile,
@@ -73,7 +73,7 @@ impl PublishError {
     #[must_use]
     pub fn kind(&self) -> PublishErrorKind {
         match self {
-            Self::NotPublished { file, .. } => file.last_failure(),
+            Self::NotPublished { file, .. } => file.last_failure().kind,
             Self::NotDurable { .. } => PublishErrorKind::NotDurable,
         }
     }

@@ -64,7 +64,7 @@ pub enum PublishErrorKind {
 
 impl PublishErrorKind {
     /// What follows "cannot publish PATH": the cause, then what to do.
-    pub(crate) fn advice(self) -> &'static str {
+    fn advice(self) -> &'static str {
         match self {
             Self::AlreadyExists => ": the path is already taken; use `replace` to overwrite a file",
             Self::NotFound => {
@@ -108,5 +108,20 @@ impl PublishErrorKind {
             }
             Self::NotDurable | Self::Other => "",
         }
+    }
+}
+
+/// Why a file was not published: the kind, and what can be done in this case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reason {
+    pub(crate) kind: PublishErrorKind,
+    /// What follows "cannot publish PATH".
+    pub(crate) advice: &'static str,
+}
+
+impl From<PublishErrorKind> for Reason {
+    fn from(kind: PublishErrorKind) -> Self {
+        let advice = kind.advice();
+        Self { kind, advice }
     }
 }

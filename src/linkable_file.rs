@@ -5,14 +5,15 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::backend::Backend;
-use crate::error_kind::PublishErrorKind;
-use crate::sys;
+use crate::error_kind::{PublishErrorKind, Reason};
+use crate::sys::{self, FileId};
 use crate::target::Target;
 
 /// A new, open file that you publish at a path once it is complete.
@@ -55,12 +56,14 @@ pub struct LinkableFile {
     file: File,
     backend: Backend,
     /// Why the last attempt to publish failed.
-    last_failure: PublishErrorKind,
-    /// The errno of a failed content sync. It is final: the kernel has marked the pages clean and
-    /// reports the error only once, so a second fsync(2) would succeed and mean nothing.
+    last_failure: Reason,
+    /// The errno of a failed content sync. That is final: the kernel has marked the pages clean and
+    /// reports it once, so a second fsync(2) would succeed and mean nothing.
     spoilt: Option<Errno>,
     /// syncfs(2) of this descriptor reports the errors of the file system since this moment.
     errors_seen_at: Instant,
+    /// Whether the descriptor was lent, so that the file may have names that we did not give it.
+    lent: AtomicBool,
 }
 
 /// What the rest of the crate does with a file.
@@ -69,18 +72,24 @@ impl LinkableFile {
         Self {
             file,
             backend,
-            last_failure: PublishErrorKind::Other,
+            last_failure: PublishErrorKind::Other.into(),
             spoilt: None,
             errors_seen_at: Instant::now(),
+            lent: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn last_failure(&self) -> PublishErrorKind {
+    pub(crate) fn last_failure(&self) -> Reason {
         self.last_failure
     }
 
-    pub(crate) fn set_last_failure(&mut self, kind: PublishErrorKind) {
-        self.last_failure = kind;
+    pub(crate) fn set_last_failure(&mut self, reason: Reason) {
+        self.last_failure = reason;
+    }
+
+    /// The file, for calls that give it no name.
+    pub(crate) fn inner(&self) -> &File {
+        &self.file
     }
 
     pub(crate) fn spoilt(&self) -> Option<Errno> {
@@ -88,10 +97,11 @@ impl LinkableFile {
     }
 
     /// Syncs the contents. A failure spoils the file.
-    pub(crate) fn sync_contents(&mut self) -> io::Result<()> {
+    pub(crate) fn sync_contents(&mut self) -> rustix::io::Result<()> {
         self.file.sync_all().map_err(|error| {
-            self.spoilt = Some(Errno::from_io_error(&error).unwrap_or(Errno::IO));
-            error
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            self.spoilt = Some(errno);
+            errno
         })
     }
 
@@ -117,10 +127,29 @@ impl LinkableFile {
 
     /// Gives the file its path, and replaces what exists there.
     pub(crate) fn take_over_name(&mut self, target: &Target<'_>) -> io::Result<()> {
+        if self.lent.load(Ordering::Relaxed) && self.is(target) {
+            return self.backend.keep_name(target);
+        }
         self.backend.replace(&self.file, target)
     }
 
-    /// Whether the file has lost its temporary name: it was removed, or is another file's now.
+    /// Whether the target is this very file.
+    pub(crate) fn is(&self, target: &Target<'_>) -> bool {
+        matches!((target.id(), FileId::of(&self.file)), (Ok(there), Ok(here)) if there == here)
+    }
+
+    /// Which directory holds the temporary name, if there is one.
+    pub(crate) fn directory_id(&self) -> Option<FileId> {
+        self.backend.directory_id()
+    }
+
+    /// The directory of the temporary name, open to be synced; `None` if there is none, or if it may
+    /// not be read.
+    pub(crate) fn open_directory(&self) -> Option<File> {
+        self.backend.open_directory()
+    }
+
+    /// Whether there was a temporary name that is no longer the file's.
     pub(crate) fn has_lost_its_name(&self) -> bool {
         self.backend.has_lost_its_name()
     }
@@ -144,12 +173,14 @@ impl LinkableFile {
     /// Returns the underlying [`File`], for everything that std can do with it.
     #[must_use]
     pub fn as_file(&self) -> &File {
+        self.lent.store(true, Ordering::Relaxed);
         &self.file
     }
 
     /// Returns the underlying [`File`], mutably.
     #[must_use]
     pub fn as_file_mut(&mut self) -> &mut File {
+        self.lent.store(true, Ordering::Relaxed);
         &mut self.file
     }
 
@@ -194,7 +225,7 @@ impl LinkableFile {
 impl fmt::Debug for LinkableFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LinkableFile")
-            .field("fd", &self.as_raw_fd())
+            .field("fd", &self.file.as_raw_fd())
             .field("anonymous", &self.is_anonymous())
             .finish_non_exhaustive()
     }
@@ -215,13 +246,13 @@ impl From<LinkableFile> for OwnedFd {
 
 impl AsFd for LinkableFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        self.as_file().as_fd()
     }
 }
 
 impl AsRawFd for LinkableFile {
     fn as_raw_fd(&self) -> RawFd {
-        self.file.as_raw_fd()
+        self.as_file().as_raw_fd()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Owner, mode, times and attributes: read from one file, given to another.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -13,40 +13,91 @@ use crate::sys;
 const SET_USER_ID: u32 = 0o4000;
 const SET_GROUP_ID: u32 = 0o2000;
 
-/// Copies them from `original` to `copy`.
+/// Gives `copy` what `original` has of them. Nobody but the caller may have access to `copy` yet.
+///
+/// What the file system of the copy does not have, and an owner that is not allowed, are left out.
 pub(crate) fn copy(original: &File, copy: &File) -> io::Result<()> {
     let theirs = original.metadata()?;
-    copy_owner(theirs.uid(), theirs.gid(), copy)?;
-    sys::copy_xattrs(original, copy)?;
-    // After the owner, because a new owner clears these bits. A wrong owner must not have them.
-    let ours = copy.metadata()?;
-    let mut mode = theirs.mode();
-    if ours.uid() != theirs.uid() {
-        mode &= !SET_USER_ID;
-    }
-    if ours.gid() != theirs.gid() {
-        mode &= !SET_GROUP_ID;
-    }
-    copy.set_permissions(Permissions::from_mode(mode))?;
+    // While the copy is the caller's, and may be read and written.
+    copy_xattrs(original, &theirs, copy)?;
     let times = Timestamps {
         last_access: timespec(theirs.atime(), theirs.atime_nsec()),
         last_modification: timespec(theirs.mtime(), theirs.mtime_nsec()),
     };
-    Ok(futimens(copy, &times)?)
+    futimens(copy, &times)?;
+    // The group comes before its permissions, and the owner after them, because they are the owner's
+    // to give. CAP_CHOWN alone is not enough once the copy is somebody else's.
+    let group_kept = change_owner(copy, None, Some(theirs.gid()))?;
+    let mode = theirs.mode() & 0o777;
+    copy.set_permissions(Permissions::from_mode(copy_acl(original, mode, copy)?))?;
+    let owner_kept = change_owner(copy, Some(theirs.uid()), None)?;
+    // A change of owner takes these away: they are for the right one only.
+    let mut bits = theirs.mode() & 0o7000;
+    if !owner_kept {
+        bits &= !SET_USER_ID;
+    }
+    if !group_kept {
+        bits &= !SET_GROUP_ID;
+    }
+    if bits != 0 {
+        let mode = copy.metadata()?.mode() & 0o777;
+        allow_refusal(copy.set_permissions(Permissions::from_mode(mode | bits)))?;
+    }
+    // Nor does it leave this one.
+    Ok(sys::copy_xattrs(original, copy, is_capability)?)
 }
 
-/// Gives the copy owner and group, or only the group, or neither, whichever is allowed.
-fn copy_owner(owner: u32, group: u32, copy: &File) -> io::Result<()> {
-    let (owner, group) = (Uid::from_raw(owner), Gid::from_raw(group));
-    for owner in [Some(owner), None] {
-        match fchown(copy, owner, Some(group)) {
-            // EPERM: not allowed. EINVAL: the owner does not exist in this user namespace. The
-            // others: the file system has no owners.
-            Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
-            done => return Ok(done?),
+fn is_capability(name: &[u8]) -> bool {
+    name == b"security.capability"
+}
+
+fn copy_xattrs(original: &File, theirs: &Metadata, copy: &File) -> io::Result<()> {
+    let copy_them = || sys::copy_xattrs(original, copy, |name| !is_capability(name));
+    match copy_them() {
+        // The file's own mode forbids to read them, even to its owner.
+        Err(Errno::ACCESS) => {
+            let mode = theirs.mode() & 0o7777;
+            original.set_permissions(Permissions::from_mode(mode | 0o600))?;
+            let copied = copy_them();
+            original.set_permissions(Permissions::from_mode(mode))?;
+            Ok(copied?)
         }
+        copied => Ok(copied?),
     }
-    Ok(())
+}
+
+/// Gives the copy the access control list, and returns the mode that it is to have.
+fn copy_acl(original: &File, mode: u32, copy: &File) -> io::Result<u32> {
+    let acl = sys::acl(original)?;
+    match (sys::set_acl(copy, acl.as_deref()), acl) {
+        // Without the list, the mode would give the group what the list gave to others.
+        (Err(Errno::OPNOTSUPP), Some(acl)) => {
+            Ok(mode & (0o707 | sys::group_permissions(&acl) << 3))
+        }
+        (set, _) => Ok(set.map(|()| mode)?),
+    }
+}
+
+/// Whether the file has that owner or group now.
+fn change_owner(file: &File, owner: Option<u32>, group: Option<u32>) -> io::Result<bool> {
+    let changed = fchown(file, owner.map(Uid::from_raw), group.map(Gid::from_raw));
+    match changed {
+        Ok(()) => Ok(true),
+        // EINVAL: an owner who is nobody in this user namespace. The others: no owners at all.
+        Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let ours = file.metadata()?;
+            Ok(owner.map_or(true, |owner| owner == ours.uid())
+                && group.map_or(true, |group| group == ours.gid()))
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn allow_refusal(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        outcome => outcome,
+    }
 }
 
 // The fields are narrower than 64 bits on some architectures.

@@ -125,14 +125,23 @@ impl OpenOptionsAnonymousExt for OpenOptions {
     }
 }
 
+/// `Path::parent` of a bare file name is the empty path, and means the current directory.
+fn or_current(dir: &Path) -> &Path {
+    if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    }
+}
+
 fn anonymous_in(options: &OpenOptions, dir: &Path) -> io::Result<LinkableFile> {
     let flags = CustomFlags::of(options)?.linkable()?;
-    let (file, backend) = Backend::open(options, flags, dir)?;
+    let (file, backend) = Backend::open(options, flags, or_current(dir))?;
     Ok(LinkableFile::new(file, backend))
 }
 
 fn scratch_in(options: &OpenOptions, dir: &Path) -> io::Result<File> {
-    Backend::open_scratch(options, CustomFlags::of(options)?, dir)
+    Backend::open_scratch(options, CustomFlags::of(options)?, or_current(dir))
 }
 
 mod sealed {

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{accessat, openat, statat, Access, AtFlags, FileType, Mode, OFlags, Stat, CWD};
+use rustix::fs::{
+    accessat, fstat, openat, statat, Access, AtFlags, FileType, Mode, OFlags, Stat, CWD,
+};
 use rustix::io::{retry_on_intr, Errno};
 
-use crate::sys::{FileId, EFFECTIVE_USER};
+use crate::sys::{self, Attributes, FileId, EFFECTIVE_USER};
 
 /// A directory, held open or the current one, and a path below it.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +84,12 @@ impl<'a> Target<'a> {
         OsString::from_vec(path).into()
     }
 
-    /// Opens the directory of the target.
+    /// Which file has the name.
+    pub(crate) fn id(&self) -> rustix::io::Result<FileId> {
+        FileId::at(self.directory(), self.relative, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// Opens the directory that is to hold the name.
     pub(crate) fn open_parent(&self, flags: OFlags) -> rustix::io::Result<File> {
         let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = retry_on_intr(|| openat(CWD, self.parent(), flags, Mode::empty()))?;
@@ -112,19 +119,67 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Whether no file can be created at the target: its directory does not exist or was removed,
-    /// or the path can only be a directory's.
-    pub(crate) fn is_nowhere(&self) -> bool {
-        self.must_be_directory()
-            || match self.stat_parent() {
-                Ok(stat) => stat.st_nlink == 0,
-                Err(errno) => errno == Errno::NOENT,
+    /// What is special about the file that has the name.
+    pub(crate) fn attributes(&self) -> Option<Attributes> {
+        sys::attributes(self.directory(), self.relative)
+    }
+
+    /// What is special about the directory that is to hold the name.
+    pub(crate) fn attributes_of_parent(&self) -> Option<Attributes> {
+        let (directory, path) = self.parent_at();
+        sys::attributes(directory, path)
+    }
+
+    /// Whether names in the directory can be made, and not be changed.
+    pub(crate) fn is_append_only(&self) -> bool {
+        let directory = self.attributes_of_parent();
+        directory.map_or(false, |directory| directory.append_only)
+    }
+
+    /// Whether something is mounted on the name, if that can be told.
+    pub(crate) fn is_mount_point(&self) -> Option<bool> {
+        self.attributes()?.mount_root
+    }
+
+    /// Whether only somebody else may remove the name: its directory is sticky.
+    pub(crate) fn is_protected_by_sticky_bit(&self, file: &File) -> bool {
+        let there = statat(self.directory(), self.relative, AtFlags::SYMLINK_NOFOLLOW);
+        match (self.stat_parent(), there, fstat(file)) {
+            (Ok(directory), Ok(there), Ok(ours)) => {
+                Mode::from_raw_mode(directory.st_mode).contains(Mode::SVTX)
+                    && ours.st_uid != there.st_uid
+                    && ours.st_uid != directory.st_uid
             }
+            _ => false,
+        }
+    }
+
+    /// Whether the system swaps to the file that has the name.
+    pub(crate) fn is_swap_file(&self) -> bool {
+        self.id().map_or(false, sys::is_swap_file)
+    }
+
+    /// Whether there is no place for the name: no directory, or a removed one.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        match self.stat_parent() {
+            Ok(stat) => stat.st_nlink == 0,
+            Err(errno) => matches!(errno, Errno::NOENT | Errno::NOTDIR),
+        }
     }
 
     /// Whether the path can only be a directory's: `x/`, `.` and `..`.
     pub(crate) fn must_be_directory(&self) -> bool {
         matches!(split(self.path.to_bytes()).1, b"" | b"." | b"..")
+    }
+
+    /// Why a file cannot have a path that must be a directory's.
+    pub(crate) fn refusal_of_directory(&self, replace: bool) -> Errno {
+        match statat(self.directory(), self.relative, AtFlags::empty()) {
+            // As rename(2) says.
+            Ok(_) if replace => Errno::NOTDIR,
+            Ok(_) => Errno::EXIST,
+            Err(errno) => errno,
+        }
     }
 
     fn stat_parent(&self) -> rustix::io::Result<Stat> {

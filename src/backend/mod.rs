@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use self::named::Named;
 use crate::custom_flags::CustomFlags;
-use crate::sys::{self, FileId};
+use crate::sys::{self, retry, FileId};
 use crate::target::Target;
 
 #[derive(Debug)]
@@ -82,14 +82,27 @@ impl Backend {
         }
     }
 
-    /// Gives the file the path `target`, if nothing exists there.
+    /// Which directory holds the temporary name, if there is one.
+    pub(crate) fn directory_id(&self) -> Option<FileId> {
+        match self {
+            Self::Unnamed => None,
+            Self::Named(named) => named.directory_id(),
+        }
+    }
+
+    /// Opens the directory of the temporary name, to sync it; `None` if there is none, or if it may
+    /// not be read.
+    pub(crate) fn open_directory(&self) -> Option<File> {
+        match self {
+            Self::Unnamed => None,
+            Self::Named(named) => named.open_directory().ok(),
+        }
+    }
+
+    /// Names the file `target`, if that is free.
     pub(crate) fn publish(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
-            Self::Unnamed => Ok(sys::link_unnamed(
-                file,
-                target.directory(),
-                target.relative(),
-            )?),
+            Self::Unnamed => Ok(link(file, target)?),
             Self::Named(named) => named.publish(target).map_err(|back| self.take_back(back)),
         }
     }
@@ -97,41 +110,59 @@ impl Backend {
     /// Gives the file the path `target`, and replaces what exists there.
     pub(crate) fn replace(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
-            Self::Unnamed => match sys::link_unnamed(file, target.directory(), target.relative()) {
-                Err(Errno::EXIST) => self.replace_via_temporary(file, target),
-                linked => Ok(linked?),
-            },
+            Self::Unnamed => self.replace_unnamed(file, target),
             Self::Named(named) => named.replace(target).map_err(|back| self.take_back(back)),
         }
     }
 
-    /// Links the file to a temporary name beside the target and renames it, because linkat(2) never
-    /// replaces and has no flag for that.
-    fn replace_via_temporary(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
-        if target.must_be_directory() {
-            // rename(2) would fail with this, but only after a link in a directory that the caller
-            // did not mean.
-            return Err(Errno::NOTDIR.into());
+    fn replace_unnamed(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
+        // A look is cheaper than a link that fails.
+        if target.id().is_err() {
+            match link(file, target) {
+                // It has appeared in between.
+                Err(Errno::EXIST) => {}
+                linked => return Ok(linked?),
+            }
         }
+        self.replace_via_temporary(file, target)
+    }
+
+    /// linkat(2) never replaces, and no flag for that exists: the file gets a temporary name beside
+    /// the target, and from then on is replaced as a named one is.
+    fn replace_via_temporary(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         let (name, path) = link_temporary(file, target)?;
         let directory = target.directory();
-        // Only a failed rename makes the handle a named one, because that costs system calls.
-        renameat(directory, &path, directory, target.relative()).map_err(|errno| {
+        // Only a failed rename makes a named handle: that costs system calls.
+        let renamed = retry(|| renameat(directory, &path, directory, target.relative()));
+        renamed.or_else(|errno| {
             let named = match FileId::of(file) {
                 Ok(id) => Named::adopt_link(id, target, &name).ok(),
                 Err(_) => Named::adopt_unknown_link(target, &name),
             };
-            if let Some(named) = named {
-                *self = Self::named(named);
+            match named {
+                Some(named) => named
+                    .after_rename(Err(errno), target)
+                    .map_err(|back| self.take_back(back)),
+                None => Err(errno.into()),
             }
-            errno.into()
         })
     }
 
-    /// Gives an unnamed file a temporary name beside the target. From then on it is a named one.
+    /// Removes the temporary name of a file that has its name already.
+    ///
+    /// rename(2) of two names of one file does nothing, and leaves both.
+    pub(crate) fn keep_name(&mut self, target: &Target<'_>) -> io::Result<()> {
+        match mem::replace(self, Self::Unnamed) {
+            Self::Unnamed => Ok(()),
+            Self::Named(named) => named
+                .after_link(target)
+                .map_err(|back| self.take_back(back)),
+        }
+    }
+
+    /// Gives an unnamed file a temporary name beside the target, and from then on it is a named one.
     pub(crate) fn name_before_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
-        if !self.is_unnamed() || target.must_be_directory() {
-            // Such a path will be refused. No link in a directory that the caller did not mean.
+        if !self.is_unnamed() {
             return Ok(());
         }
         // This can fail, so it comes before the link.
@@ -147,7 +178,11 @@ impl Backend {
     }
 }
 
-/// Links the file to a temporary name beside the target, and returns that name and its path.
+fn link(file: &File, target: &Target<'_>) -> rustix::io::Result<()> {
+    sys::link_unnamed(file, target.directory(), target.relative())
+}
+
+/// Gives the file a temporary name beside the target: the name, and its path.
 fn link_temporary(file: &File, target: &Target<'_>) -> io::Result<(Utf8PathBuf, PathBuf)> {
     temporary_name::with_free_name(|name| {
         let path = target.sibling(&name);

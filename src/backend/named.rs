@@ -5,16 +5,19 @@ use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::process;
 
 use camino::Utf8Path;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{linkat, open, renameat, unlinkat, AtFlags, Mode, OFlags, CWD};
+use rustix::fs::{
+    linkat, open, openat, renameat, statat, unlinkat, AtFlags, FileType, Mode, OFlags, CWD,
+};
 use rustix::io::{retry_on_intr, Errno};
 
 use super::temporary_name::with_free_name;
 use crate::custom_flags::CustomFlags;
-use crate::sys::{rename_noreplace, FileId, DIRECTORY_BY_PATH};
-use crate::target::Target;
+use crate::sys::{self, rename_noreplace, retry, FileId, DIRECTORY_BY_PATH};
+use crate::target::{self, Target};
 
 /// How often the path may lead to another directory while a file is created there.
 const DIRECTORY_ATTEMPTS: u32 = 8;
@@ -24,6 +27,8 @@ const DIRECTORY_ATTEMPTS: u32 = 8;
 pub(crate) struct Named {
     place: Place,
     id: FileId,
+    /// The process that owns the name. One that it forks does not, and must not remove it.
+    owner: u32,
 }
 
 /// Where a temporary name is.
@@ -58,26 +63,29 @@ impl Named {
     ) -> io::Result<(File, Self)> {
         let flags = flags.for_directory();
         let held = open_directory(directory, flags)?;
-        let path = directory.join(name);
         // std has no openat, and only std knows all of the caller's options.
-        match options.open(&path) {
-            Ok(file) => {
-                let id = FileId::of(&file).map_err(|errno| {
-                    // O_EXCL guarantees that this name is ours.
-                    let _ = unlinkat(&held, name.as_str(), AtFlags::empty());
-                    errno
-                })?;
-                let named = Self::confirm_in_directory(id, held, flags, directory, name)?;
-                Ok((file, named))
+        let opened = match options.open(directory.join(name)) {
+            // The path of the directory leaves no room for the name, that of its descriptor does.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NAMETOOLONG) => options
+                .open(sys::path_of(held.as_fd()).join(name))
+                .map_err(|_| error),
+            opened => opened,
+        };
+        let file = opened.map_err(|error| {
+            // A file can be created and not be opened: O_DIRECT is looked at last, and so are the
+            // rights under Landlock, and what SELinux, IMA and fanotify permit.
+            if Errno::from_io_error(&error) != Some(Errno::EXIST) {
+                remove_empty(held.as_fd(), name);
             }
-            Err(error) => {
-                // The one error that comes after the create: the kernel checks O_DIRECT last.
-                if Errno::from_io_error(&error) == Some(Errno::INVAL) {
-                    let _ = unlinkat(held, name.as_str(), AtFlags::empty());
-                }
-                Err(error)
-            }
-        }
+            error
+        })?;
+        let id = FileId::of(&file).map_err(|errno| {
+            // O_EXCL guarantees that this name is ours.
+            let _ = unlinkat(&held, name.as_str(), AtFlags::empty());
+            errno
+        })?;
+        let named = Self::confirm_in_directory(id, held, flags, directory, name)?;
+        Ok((file, named))
     }
 
     /// Finds the directory in which the file was just created as `name`: `held`, or another one
@@ -89,14 +97,12 @@ impl Named {
         directory: &Path,
         name: &Utf8Path,
     ) -> io::Result<Self> {
-        // If this fails, drop removes the file by the path with which it was created.
-        let mut named = Self {
-            place: Place {
-                directory: None,
-                path: directory.join(name),
-            },
-            id,
+        // If that fails, drop removes the name by the path that it was created with.
+        let by_path = Place {
+            directory: None,
+            path: directory.join(name),
         };
+        let mut named = Self::new(by_path, id);
         for _ in 0..DIRECTORY_ATTEMPTS {
             let place = Place {
                 directory: Some(held),
@@ -111,6 +117,11 @@ impl Named {
         Err(Errno::NOENT.into())
     }
 
+    fn new(place: Place, id: FileId) -> Self {
+        let owner = process::id();
+        Self { place, id, owner }
+    }
+
     /// Takes over `name`, which was just linked beside the target, if it still is the file's.
     pub(super) fn adopt_link(
         id: FileId,
@@ -120,9 +131,9 @@ impl Named {
         let place = Place::beside(target, name);
         match place.id() {
             Ok(there) if there != Some(id) => Err(Errno::NOENT),
-            // If the name cannot be looked at, assume that it is ours: drop looks again, and the
-            // file must not lose its last name.
-            _ => Ok(Self { place, id }),
+            // A name that cannot be looked at is taken to be ours: drop looks again, and the file's
+            // last name must not be lost.
+            _ => Ok(Self::new(place, id)),
         }
     }
 
@@ -130,49 +141,95 @@ impl Named {
     pub(super) fn adopt_unknown_link(target: &Target<'_>, name: &Utf8Path) -> Option<Self> {
         let place = Place::beside(target, name);
         let id = place.id().ok()??;
-        Some(Self { place, id })
+        Some(Self::new(place, id))
     }
 
     /// Gives the file the path `target`, if nothing exists there.
     pub(super) fn publish(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
         let (from, path, to) = (self.place.base(), &self.place.path, target.directory());
-        match rename_noreplace(from, path, to, target.relative()) {
-            Ok(()) => {
-                self.disarm();
-                Ok(())
+        let renamed = retry(|| rename_noreplace(from, path, to, target.relative()));
+        // EINVAL: the file system knows no flags (FUSE, NFS, 9p, ZFS before 2.2).
+        // ENOSYS: Linux before 3.15, sandboxes, other systems.
+        let unsupported = match renamed {
+            Err(errno @ (Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)) => errno,
+            renamed => return self.after_rename(renamed, target),
+        };
+        match retry(|| linkat(from, path, to, target.relative(), AtFlags::empty())) {
+            Ok(()) => self.after_link(target),
+            // Not for want of hard links: nothing can have a name there.
+            Err(errno @ (Errno::PERM | Errno::ACCESS)) if !target.is_writable() => {
+                Err((self, errno.into()))
             }
-            // EINVAL: the file system knows no flags (FUSE, NFS, 9p, ZFS before 2.2).
-            // ENOSYS: Linux before 3.15, sandboxes, other systems.
-            Err(unsupported @ (Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)) => {
-                match linkat(from, path, to, target.relative(), AtFlags::empty()) {
-                    // Drop removes the temporary name, which is the second one now.
-                    Ok(()) => Ok(()),
-                    // Hard links may be supported: nothing at all can be created there.
-                    Err(errno @ (Errno::PERM | Errno::ACCESS)) if !target.is_writable() => {
-                        Err((self, errno.into()))
-                    }
-                    // No hard links either (FAT, exFAT by FUSE; EACCES is Android's policy): report
-                    // that the rename is unsupported.
-                    Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                        Err((self, unsupported.into()))
-                    }
-                    Err(error) => Err((self, error.into())),
-                }
+            // No hard links either (FAT, exFAT by FUSE; EACCES is Android's policy, EIO is what rclone
+            // says): then it is the rename that is missing.
+            Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                Err((self, unsupported.into()))
             }
-            Err(error) => Err((self, error.into())),
+            // The reply to a first try may have been lost.
+            Err(_) if self.is(target) => self.after_link(target),
+            Err(errno) => Err((self, errno.into())),
         }
     }
 
     /// Gives the file the path `target`, and replaces what exists there.
     pub(super) fn replace(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
-        let (from, to) = (self.place.base(), target.directory());
-        match renameat(from, &self.place.path, to, target.relative()) {
+        let (from, path, to) = (self.place.base(), &self.place.path, target.directory());
+        let renamed = retry(|| renameat(from, path, to, target.relative()));
+        self.after_rename(renamed, target)
+    }
+
+    pub(super) fn after_rename(
+        self,
+        renamed: rustix::io::Result<()>,
+        target: &Target<'_>,
+    ) -> Result<(), (Self, io::Error)> {
+        match renamed {
             Ok(()) => {
                 self.disarm();
                 Ok(())
             }
-            Err(error) => Err((self, error.into())),
+            // A server that has renamed the file may say otherwise, if its first reply was lost.
+            Err(_) if self.is(target) => self.after_link(target),
+            Err(errno) => Err((self, errno.into())),
         }
+    }
+
+    /// The file has its name now: removes the temporary one or, if that fails, the name.
+    pub(super) fn after_link(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
+        match self.place.unlink() {
+            Ok(()) | Err(Errno::NOENT) => {
+                self.disarm();
+                Ok(())
+            }
+            Err(errno) => {
+                if self.is(target) {
+                    let (to, name) = (target.directory(), target.relative());
+                    let _ = retry(|| unlinkat(to, name, AtFlags::empty()));
+                }
+                Err((self, errno.into()))
+            }
+        }
+    }
+
+    /// Whether the target is this very file.
+    fn is(&self, target: &Target<'_>) -> bool {
+        target.id() == Ok(self.id)
+    }
+
+    /// Which directory holds the name.
+    pub(super) fn directory_id(&self) -> Option<FileId> {
+        let directory = self.place.directory.as_ref()?;
+        FileId::of(directory).ok()
+    }
+
+    /// Opens the directory of the temporary name, to sync it.
+    pub(super) fn open_directory(&self) -> rustix::io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = match &self.place.directory {
+            Some(directory) => openat(directory, ".", flags, Mode::empty()),
+            None => open(target::parent(&self.place.path), flags, Mode::empty()),
+        };
+        opened.map(File::from)
     }
 
     /// Removes the name now, so that a failure can be reported.
@@ -195,7 +252,7 @@ impl Named {
 
 impl Drop for Named {
     fn drop(&mut self) {
-        if self.still_ours() {
+        if self.owner == process::id() && self.still_ours() {
             let _ = self.place.unlink();
         }
     }
@@ -229,7 +286,19 @@ impl Place {
     }
 
     fn unlink(&self) -> rustix::io::Result<()> {
-        unlinkat(self.base(), &self.path, AtFlags::empty())
+        retry(|| unlinkat(self.base(), &self.path, AtFlags::empty()))
+    }
+}
+
+/// Removes what a failed open may have left: an empty file of a name that nobody else draws.
+fn remove_empty(directory: BorrowedFd<'_>, name: &Utf8Path) {
+    let there = statat(directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW);
+    let is_empty_file = there.map_or(false, |stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        kind == FileType::RegularFile && stat.st_size == 0 && stat.st_nlink == 1
+    });
+    if is_empty_file {
+        let _ = unlinkat(directory, name.as_str(), AtFlags::empty());
     }
 }
 

@@ -1,24 +1,29 @@
 //! Publishing many files: sync all contents, name all files, sync all directories.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use rustix::process::{getrlimit, Resource};
 
 use super::steps::{self, with_target, Failure, Files, Plan};
-use super::sync::{BatchSync, FileSystems};
+use super::sync::{self, BatchSync, Errors, FileSystems};
 use super::PublishOptions;
 use crate::error::PublishError;
 use crate::error_kind::PublishErrorKind;
 use crate::linkable_file::LinkableFile;
+use crate::sys::{self, FileId};
 use crate::target::{self, Target};
 #[cfg(doc)]
 use crate::Durability;
+
+/// How many descriptors a process may have if nothing else is said, see getrlimit(2).
+const USUAL_LIMIT: usize = 1024;
 
 /// The most files in a chunk, whatever the limits of the process are.
 const MOST_QUEUED: usize = 1 << 14;
@@ -88,8 +93,16 @@ pub struct PublishBatch {
     most_open: usize,
     open: usize,
     queue: Vec<Queued>,
+    /// Whether files get a temporary name, and a descriptor with it, in the directory of the last one.
+    names_before_sync: bool,
     progress: BatchProgress,
+    /// What the callback has panicked with, until the chunk is finished.
+    panic: Option<Box<dyn Any + Send>>,
     failures: Vec<(usize, PublishError)>,
+    /// How many failures the caller has taken out.
+    taken: usize,
+    /// The first error of each device.
+    errors: Errors,
 }
 
 struct Queued {
@@ -130,8 +143,12 @@ impl PublishBatch {
             most_open: half_of_the_descriptors(),
             open: 0,
             queue: Vec::new(),
+            names_before_sync: false,
             progress: BatchProgress::default(),
+            panic: None,
             failures: Vec::new(),
+            taken: 0,
+            errors: Errors::default(),
         }
     }
 
@@ -205,7 +222,18 @@ impl PublishBatch {
     /// Returns the number of files that have failed so far, in the committed chunks.
     #[must_use]
     pub fn failed(&self) -> usize {
-        self.failures.len()
+        self.taken + self.failures.len()
+    }
+
+    /// Takes the failures so far out of the batch, each with the number of the file in the order of
+    /// queueing.
+    ///
+    /// A file that could not be published stays open as long as its failure is kept, so a long batch
+    /// with many failures would run out of descriptors.
+    #[must_use = "files that could not be published are in here"]
+    pub fn take_failures(&mut self) -> Vec<(usize, PublishError)> {
+        self.taken += self.failures.len();
+        mem::take(&mut self.failures)
     }
 
     /// Publishes the queued files, and reports on all files of the batch.
@@ -224,11 +252,14 @@ impl PublishBatch {
     }
 
     fn queue(&mut self, file: LinkableFile, path: PathBuf, replace: bool) {
-        let needed = self.descriptors_of(&file, &path);
-        if self.open + needed > self.most_open || self.queue.len() >= MOST_QUEUED {
+        let mut needed = self.descriptors_of(&file, &path);
+        let held: usize = self.failures.iter().map(descriptors_of_failure).sum();
+        let most_open = self.most_open.saturating_sub(held);
+        if self.open + needed > most_open || self.queue.len() >= MOST_QUEUED {
             self.commit_chunk();
+            needed = self.descriptors_of(&file, &path);
         }
-        self.open += self.descriptors_of(&file, &path);
+        self.open += needed;
         let index = self.progress.queued;
         self.progress.queued += 1;
         self.queue.push(Queued {
@@ -242,21 +273,30 @@ impl PublishBatch {
         });
     }
 
-    fn descriptors_of(&self, file: &LinkableFile, path: &Path) -> usize {
-        let of_file = 1 + usize::from(!file.is_anonymous());
+    fn descriptors_of(&mut self, file: &LinkableFile, path: &Path) -> usize {
         // Files are mostly queued directory by directory.
         let last = self.queue.last().and_then(|last| last.path.parent());
-        let is_new = self.plan.opens_directories() && last != path.parent();
-        of_file + usize::from(is_new)
+        let is_new = last != path.parent();
+        if is_new {
+            self.names_before_sync = self.plan.forgets_unnamed(file) != Some(false);
+        }
+        let has_two = !file.is_anonymous() || self.names_before_sync;
+        1 + usize::from(has_two) + usize::from(is_new && self.plan.opens_directories())
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop_at_first_error && !self.failures.is_empty()
+        self.stop_at_first_error && self.failed() > 0
     }
 
+    /// A panic waits until the chunk is finished, so that no file is lost.
     fn tell_progress(&mut self) {
         if let Some(callback) = &mut self.callback {
-            callback(self.progress);
+            let progress = self.progress;
+            let called = panic::catch_unwind(AssertUnwindSafe(|| callback(progress)));
+            if let Err(panic) = called {
+                self.panic = Some(panic);
+                self.callback = None;
+            }
         }
     }
 
@@ -272,6 +312,9 @@ impl PublishBatch {
         match steps::publish(plan, &mut chunk) {
             Ok(()) => {}
             Err(never) => match never {},
+        }
+        if let Some(panic) = self.panic.take() {
+            panic::resume_unwind(panic);
         }
     }
 
@@ -313,14 +356,17 @@ impl Files for Chunk<'_> {
     type Failure = Infallible;
 
     fn check(&mut self) -> Result<(), Infallible> {
-        self.each(|_, queued| steps::check(&queued.file));
+        self.each(|_, queued| {
+            let (plan, file) = (queued.plan, &queued.file);
+            with_target(&queued.path, |target| plan.check(file, target))
+        });
         Ok(())
     }
 
     fn open_directories(&mut self) -> Result<(), Infallible> {
         self.each(|chunk, queued| {
             with_target(&queued.path, |target| {
-                chunk.directories.open(&queued.file, target)
+                chunk.directories.open(queued.plan, &queued.file, target)
             })
         });
         Ok(())
@@ -330,7 +376,7 @@ impl Files for Chunk<'_> {
         self.each(|chunk, queued| {
             let (plan, file) = (queued.plan, &mut queued.file);
             let named = with_target(&queued.path, |target| {
-                steps::name_before_sync(file, &chunk.directories.within(target))
+                plan.name_before_sync(file, &chunk.directories.within(target))
             });
             match named {
                 // Naming the file will fail in the same way, and a copy is published then.
@@ -355,7 +401,8 @@ impl Files for Chunk<'_> {
         self.each(|chunk, queued| {
             let flushed = flushed.next().unwrap_or_default();
             if !flushed.synced {
-                steps::sync_contents(&mut queued.file)?;
+                let errors = &mut chunk.batch.errors;
+                steps::sync_contents(&mut queued.file, |file, errno| errors.note(file, errno))?;
             }
             let bytes = &mut chunk.batch.progress.synced_bytes;
             *bytes = bytes.saturating_add(flushed.bytes);
@@ -381,18 +428,30 @@ impl Files for Chunk<'_> {
         Ok(())
     }
 
-    /// Syncs each directory once. If that fails, none of its files is durable.
+    /// Syncs each directory once. Where that fails, none of its files is durable, and no other one on
+    /// the file system: ext4 reports a failed commit of its journal to the first fsync(2) only, and the
+    /// next one returns 0 (found on 6.18).
     fn sync_names(&mut self) -> Result<(), Infallible> {
-        let outcomes = self.directories.sync(&mut self.synced);
+        let Self {
+            batch,
+            queue,
+            directories,
+            synced,
+        } = self;
+        let outcomes = directories.sync(synced, &mut batch.errors);
+        let mut named = Vec::with_capacity(queue.len());
         // All files are named by now: none of them is cancelled.
-        for queued in mem::take(&mut self.queue) {
-            let outcome = match outcomes.get(target::parent(&queued.path)) {
-                Some(outcome) => *outcome,
-                // Without permission to read the directory, the file is synced again.
-                None => self.synced.sync_name(queued.file.as_file()),
-            };
-            if let Err(errno) = outcome {
-                self.batch.fail(queued, Failure::NotDurable(errno.into()));
+        for queued in mem::take(queue) {
+            let by_directory = outcomes.get(target::parent(&queued.path)).copied();
+            // The directory may not be read, and the file is synced once more.
+            let outcome = by_directory
+                .unwrap_or_else(|| sync_name(queued.file.inner(), synced, &mut batch.errors));
+            named.push((queued, outcome));
+        }
+        for (queued, outcome) in named {
+            let error = batch.errors.of(queued.file.inner());
+            if let Err(errno) = outcome.and_then(|()| error.map_or(Ok(()), Err)) {
+                batch.fail(queued, Failure::NotDurable(errno.into()));
             }
         }
         Ok(())
@@ -416,9 +475,7 @@ impl fmt::Debug for PublishBatch {
 
 /// Half of the descriptors that the process may have: the rest is for what else it does.
 fn half_of_the_descriptors() -> usize {
-    let limit = getrlimit(Resource::Nofile).current;
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-    limit.map_or(usize::MAX, |limit| limit / 2)
+    sys::most_descriptors().unwrap_or(USUAL_LIMIT) / 2
 }
 
 /// The directories of a chunk, opened before anything is flushed or named.
@@ -428,17 +485,34 @@ fn half_of_the_descriptors() -> usize {
 struct Directories {
     /// By path; `None` without permission to read it.
     opened: BTreeMap<PathBuf, Option<File>>,
+    /// Those that hold temporary names, if they are others.
+    left: Vec<(FileId, File)>,
 }
 
 impl Directories {
-    fn open(&mut self, file: &LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
-        // Most files share a directory with another one. No path is allocated for these.
-        if self.opened.contains_key(target.parent()) {
-            return Ok(());
+    fn open(
+        &mut self,
+        plan: Plan,
+        file: &LinkableFile,
+        target: &Target<'_>,
+    ) -> Result<(), Failure> {
+        // Most files are in the directory of another one, for which no path is allocated.
+        if !self.opened.contains_key(target.parent()) {
+            let directory = plan.open_directory(file, target)?;
+            self.opened.insert(target.parent().to_owned(), directory);
         }
-        let directory = steps::open_directory(file, target)?;
-        self.opened.insert(target.parent().to_owned(), directory);
+        self.open_left(file, target);
         Ok(())
+    }
+
+    fn open_left(&mut self, file: &LinkableFile, target: &Target<'_>) {
+        if let Some(id) = file.directory_id() {
+            let directory = self.opened.get(target.parent()).and_then(Option::as_ref);
+            let is_known = self.left.iter().any(|(left, _)| *left == id);
+            if let (false, Some(left)) = (is_known, sync::open_left_directory(file, directory)) {
+                self.left.push((id, left));
+            }
+        }
     }
 
     fn within<'a>(&'a self, target: &Target<'a>) -> Target<'a> {
@@ -446,13 +520,38 @@ impl Directories {
         target.within(directory.and_then(Option::as_ref))
     }
 
-    /// Syncs the directories that are open, and returns the outcome for each.
-    fn sync(&self, synced: &mut FileSystems) -> BTreeMap<&Path, Result<(), Errno>> {
+    /// Syncs those that may be read: the outcome for each.
+    fn sync(
+        &self,
+        synced: &mut FileSystems,
+        errors: &mut Errors,
+    ) -> BTreeMap<&Path, Result<(), Errno>> {
+        for (_, left) in &self.left {
+            // An error is one of all names on that file system.
+            let _ = sync_name(left, synced, errors);
+        }
         let sync = |(path, directory): (_, &'_ Option<File>)| {
-            let outcome = synced.sync_name(directory.as_ref()?);
+            let directory = directory.as_ref()?;
+            let outcome = sync_name(directory, synced, errors);
             Some((PathBuf::as_path(path), outcome))
         };
         self.opened.iter().filter_map(sync).collect()
+    }
+}
+
+/// Syncs a directory, or a file for its name.
+fn sync_name(file: &File, synced: &mut FileSystems, errors: &mut Errors) -> Result<(), Errno> {
+    synced.sync_name(file).map_err(|errno| {
+        errors.note(file, errno);
+        errno
+    })
+}
+
+/// How many descriptors a file has that could not be published.
+fn descriptors_of_failure((_, error): &(usize, PublishError)) -> usize {
+    match error {
+        PublishError::NotPublished { file, .. } if !file.is_anonymous() => 2,
+        _ => 1,
     }
 }
 

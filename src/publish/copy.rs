@@ -12,11 +12,25 @@ use crate::metadata;
 use crate::sys;
 use crate::target::Target;
 
+/// What kept a file from being copied.
+pub(super) enum Error {
+    /// The file itself cannot be read.
+    Source,
+    Copy(io::Error),
+}
+
+impl<E: Into<io::Error>> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self::Copy(error.into())
+    }
+}
+
 /// Copies the file to a temporary name in the directory of `target`.
 ///
 /// The copy is open as the original is, at the same position.
-pub(super) fn beside(original: &File, target: &Target<'_>) -> io::Result<(File, Backend)> {
+pub(super) fn beside(original: &File, target: &Target<'_>) -> Result<(File, Backend), Error> {
     let flags = fcntl_getfl(original)?;
+    let source = open_source(original, flags).map_err(|_| Error::Source)?;
     let mut options = OpenOptions::new();
     // Others may open it only once it is complete.
     options.mode(0o600).read(flags.contains(OFlags::RDWR));
@@ -25,21 +39,24 @@ pub(super) fn beside(original: &File, target: &Target<'_>) -> io::Result<(File, 
     options.custom_flags(sync.bits().try_into().unwrap_or_default());
     let (copy, backend) = Backend::open_named(&options, target.parent())?;
 
-    copy_contents(original, &copy, flags)?;
+    copy_contents(original, &source, &copy)?;
     metadata::copy(original, &copy)?;
     // Not earlier: copy_file_range(2) fails with O_APPEND.
     fcntl_setfl(&copy, flags)?;
     Ok((copy, backend))
 }
 
-fn copy_contents(original: &File, copy: &File, flags: OFlags) -> io::Result<()> {
-    let source = match sys::reopen(original, OFlags::RDONLY) {
+fn open_source(original: &File, flags: OFlags) -> io::Result<File> {
+    match sys::reopen(original, OFlags::RDONLY) {
         Err(_) if flags.contains(OFlags::RDWR) => original.try_clone(),
         reopened => reopened,
-    }?;
-    // A clone shares the position with the original, and moves it.
+    }
+}
+
+fn copy_contents(original: &File, source: &File, copy: &File) -> io::Result<()> {
+    // A clone moves the position of the original.
     let position = tell(original)?;
-    let copied = copy_data(&source, copy);
+    let copied = copy_data(source, copy);
     seek(original, SeekFrom::Start(position))?;
     copied?;
     seek(copy, SeekFrom::Start(position))?;

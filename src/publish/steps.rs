@@ -13,9 +13,9 @@ use super::copy;
 use super::diagnosis;
 use super::sync::{self, Durability};
 use crate::error::PublishError;
-use crate::error_kind::PublishErrorKind;
+use crate::error_kind::{PublishErrorKind, Reason};
 use crate::linkable_file::LinkableFile;
-use crate::sys::SyncRules;
+use crate::sys::{SyncRules, DIRECTORY_BY_PATH};
 use crate::target::Target;
 
 /// What the steps are to do.
@@ -71,8 +71,13 @@ pub(super) fn publish<F: Files>(plan: Plan, files: &mut F) -> Result<(), F::Fail
 /// place of `file`.
 pub(super) fn publish_one(plan: Plan, file: &mut LinkableFile, path: &Path) -> Result<(), Failure> {
     with_target(path, |target| {
-        plan.publish_itself(file, target)
-            .or_else(|failure| plan.publish_copy(file, target, failure))
+        let published = if plan.allow_copy && target.is_on_another_device(file.inner()) {
+            // Not to sync contents that cannot have the name.
+            Err(Failure::naming(Errno::XDEV.into(), plan, file, target))
+        } else {
+            plan.publish_itself(file, target)
+        };
+        published.or_else(|failure| plan.publish_copy(file, target, failure))
     })
 }
 
@@ -82,26 +87,30 @@ struct One<'a> {
     file: &'a mut LinkableFile,
     target: &'a Target<'a>,
     directory: Option<File>,
+    /// The directory of the temporary name, if that is another one.
+    left: Option<File>,
 }
 
 impl Files for One<'_> {
     type Failure = Failure;
 
     fn check(&mut self) -> Result<(), Failure> {
-        check(self.file)
+        self.plan.check(self.file, self.target)
     }
 
     fn open_directories(&mut self) -> Result<(), Failure> {
-        self.directory = open_directory(self.file, self.target)?;
+        self.directory = self.plan.open_directory(self.file, self.target)?;
+        self.left = sync::open_left_directory(self.file, self.directory.as_ref());
         Ok(())
     }
 
     fn name_before_sync(&mut self) -> Result<(), Failure> {
-        name_before_sync(self.file, &self.target.within(self.directory.as_ref()))
+        let target = self.target.within(self.directory.as_ref());
+        self.plan.name_before_sync(self.file, &target)
     }
 
     fn sync_contents(&mut self) -> Result<(), Failure> {
-        sync_contents(self.file)
+        sync_contents(self.file, |_, _| {})
     }
 
     fn name(&mut self) -> Result<(), Failure> {
@@ -111,7 +120,8 @@ impl Files for One<'_> {
     }
 
     fn sync_names(&mut self) -> Result<(), Failure> {
-        let synced = sync::sync_name(self.file.as_file(), self.directory.as_ref());
+        let synced = sync::sync_name(self.file.inner(), self.directory.as_ref())
+            .and_then(|()| self.left.as_ref().map_or(Ok(()), sync::fsync));
         synced.map_err(|errno| Failure::NotDurable(errno.into()))
     }
 }
@@ -136,26 +146,80 @@ impl Plan {
             file,
             target,
             directory: None,
+            left: None,
         };
         publish(self, &mut one)
     }
 
-    pub(super) fn name(self, file: &mut LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
-        let named = if self.replace {
-            file.take_over_name(target)
-        } else {
-            file.take_name(target)
+    /// Fails if the file is spoilt, or if no file can have the name.
+    pub(super) fn check(self, file: &LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
+        if let Some(errno) = file.spoilt() {
+            return Err(Failure::sync(errno.into()));
+        }
+        if target.must_be_directory() {
+            // What comes after is not to meet such a path: no temporary name in a directory that
+            // nobody meant.
+            let errno = target.refusal_of_directory(self.replace);
+            return Err(Failure::naming(errno.into(), self, file, target));
+        }
+        Ok(())
+    }
+
+    /// Opens the directory that is to hold the name; `None` if it may not be read.
+    pub(super) fn open_directory(
+        self,
+        file: &LinkableFile,
+        target: &Target<'_>,
+    ) -> Result<Option<File>, Failure> {
+        let opened = sync::open_directory(target);
+        opened.map_err(|errno| Failure::naming(errno.into(), self, file, target))
+    }
+
+    /// Whether a sync of the file before it has a name would be lost, if that can be told.
+    pub(super) fn forgets_unnamed(self, file: &LinkableFile) -> Option<bool> {
+        if self.durability == Durability::None || !file.is_anonymous() {
+            return Some(false);
+        }
+        SyncRules::of(file.inner()).forgets_unnamed
+    }
+
+    /// Gives the file a temporary name if a sync of an unnamed file would be lost.
+    pub(super) fn name_before_sync(
+        self,
+        file: &mut LinkableFile,
+        target: &Target<'_>,
+    ) -> Result<(), Failure> {
+        let needs_name = match self.forgets_unnamed(file) {
+            Some(forgets) => forgets,
+            // It cannot be told: the safe order, where that is possible. An append-only directory would
+            // keep the temporary name for ever.
+            None => !target.is_append_only(),
         };
-        named.map_err(|error| Failure::naming(error, file, target))
+        if !needs_name {
+            return Ok(());
+        }
+        let named = with_room(target, |target| file.name_before_sync(target));
+        named.map_err(|error| Failure::naming(error, self, file, target))
+    }
+
+    pub(super) fn name(self, file: &mut LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
+        let named = with_room(target, |target| {
+            if self.replace {
+                file.take_over_name(target)
+            } else {
+                file.take_name(target)
+            }
+        });
+        named.map_err(|error| Failure::naming(error, self, file, target))
     }
 
     /// Whether a copy is allowed, and can be published where the file itself cannot.
     pub(super) fn copy_helps(self, file: &LinkableFile, failure: &Failure) -> bool {
-        let kind = match failure {
-            Failure::NotPublished(kind, _) if self.allow_copy => *kind,
+        let reason = match failure {
+            Failure::NotPublished(reason, _) if self.allow_copy => reason,
             _ => return false,
         };
-        match kind {
+        match reason.kind {
             PublishErrorKind::CrossesDevices
             | PublishErrorKind::NeverLinkable
             | PublishErrorKind::ProcUnavailable => true,
@@ -175,20 +239,29 @@ impl Plan {
         if !self.copy_helps(file, &failure) {
             return Err(failure);
         }
-        let mut copy = match (copy::beside(file.as_file(), target), failure) {
-            (Ok((copy, backend)), _) => LinkableFile::new(copy, backend),
-            // What forbids the link may also forbid the copy. Report the link.
-            (Err(error), failure @ Failure::NotPublished(PublishErrorKind::LinkForbidden, _))
-                if error.kind() == io::ErrorKind::PermissionDenied =>
-            {
-                return Err(failure)
+        let mut copy = match copy::beside(file.inner(), target) {
+            Ok((copy, backend)) => LinkableFile::new(copy, backend),
+            // The first failure tells more than that the file cannot even be read.
+            Err(copy::Error::Source) => return Err(failure),
+            // What forbids the link may forbid this, too.
+            Err(copy::Error::Copy(error)) => {
+                return Err(match failure {
+                    Failure::NotPublished(reason, _)
+                        if reason.kind == PublishErrorKind::LinkForbidden
+                            && error.kind() == io::ErrorKind::PermissionDenied =>
+                    {
+                        failure
+                    }
+                    _ => Failure::copying(error, target),
+                })
             }
-            (Err(error), _) => return Err(Failure::NotPublished(PublishErrorKind::Other, error)),
         };
         match self.publish_itself(&mut copy, target) {
-            // The copy is spoilt, not the file.
-            Err(Failure::NotPublished(PublishErrorKind::SyncFailed, error)) => {
-                Err(Failure::NotPublished(PublishErrorKind::Other, error))
+            // It is the copy that is spoilt.
+            Err(Failure::NotPublished(reason, error))
+                if reason.kind == PublishErrorKind::SyncFailed =>
+            {
+                Err(Failure::NotPublished(PublishErrorKind::Other.into(), error))
             }
             Err(failure @ Failure::NotPublished(..)) => Err(failure),
             published => {
@@ -199,36 +272,35 @@ impl Plan {
     }
 }
 
-/// Fails if the file is spoilt.
-pub(super) fn check(file: &LinkableFile) -> Result<(), Failure> {
-    match file.spoilt() {
-        Some(errno) => Err(Failure::sync(errno.into())),
-        None => Ok(()),
+/// Names the target, by way of its open directory if the path of a temporary name beside it would be
+/// too long.
+fn with_room(
+    target: &Target<'_>,
+    mut name: impl FnMut(&Target<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    match name(target) {
+        Err(error)
+            if target.held().is_none()
+                && Errno::from_io_error(&error) == Some(Errno::NAMETOOLONG) =>
+        {
+            match target.open_parent(DIRECTORY_BY_PATH) {
+                Ok(directory) => name(&target.within(Some(&directory))),
+                Err(_) => Err(error),
+            }
+        }
+        named => named,
     }
 }
 
-/// Opens the directory of the target; `None` without permission to read it.
-pub(super) fn open_directory(
-    file: &LinkableFile,
-    target: &Target<'_>,
-) -> Result<Option<File>, Failure> {
-    let opened = sync::open_directory(target);
-    opened.map_err(|errno| Failure::naming(errno.into(), file, target))
-}
-
-pub(super) fn name_before_sync(
+/// Syncs the contents of a file by itself.
+pub(super) fn sync_contents(
     file: &mut LinkableFile,
-    target: &Target<'_>,
+    on_error: impl FnOnce(&File, Errno),
 ) -> Result<(), Failure> {
-    if !file.is_anonymous() || !SyncRules::of(file.as_file()).forgets_unnamed {
-        return Ok(());
-    }
-    let named = file.name_before_sync(target);
-    named.map_err(|error| Failure::naming(error, file, target))
-}
-
-pub(super) fn sync_contents(file: &mut LinkableFile) -> Result<(), Failure> {
-    file.sync_contents().map_err(Failure::sync)
+    file.sync_contents().map_err(|errno| {
+        on_error(file.inner(), errno);
+        Failure::sync(errno.into())
+    })
 }
 
 /// Calls `step` with the path as a C string.
@@ -240,33 +312,41 @@ pub(super) fn with_target<T>(
     path.into_with_c_str(step).unwrap_or_else(|_| {
         let text = "the path contains a NUL byte, which no file name can";
         let source = io::Error::new(io::ErrorKind::InvalidInput, text);
-        Err(Failure::NotPublished(PublishErrorKind::Other, source))
+        Err(Failure::NotPublished(
+            PublishErrorKind::Other.into(),
+            source,
+        ))
     })
 }
 
 /// A [`PublishError`] without the file.
 pub(super) enum Failure {
-    NotPublished(PublishErrorKind, io::Error),
+    NotPublished(Reason, io::Error),
     NotDurable(io::Error),
 }
 
 impl Failure {
     fn sync(error: io::Error) -> Self {
-        Self::NotPublished(PublishErrorKind::SyncFailed, error)
+        Self::NotPublished(PublishErrorKind::SyncFailed.into(), error)
     }
 
     pub(super) fn cancelled() -> Self {
-        Self::NotPublished(PublishErrorKind::Cancelled, Errno::CANCELED.into())
+        Self::NotPublished(PublishErrorKind::Cancelled.into(), Errno::CANCELED.into())
     }
 
-    fn naming(error: io::Error, file: &LinkableFile, target: &Target<'_>) -> Self {
-        Self::NotPublished(diagnosis::kind_of(&error, file, target), error)
+    fn naming(error: io::Error, plan: Plan, file: &LinkableFile, target: &Target<'_>) -> Self {
+        let reason = diagnosis::reason_of(&error, plan.replace, file, target);
+        Self::NotPublished(reason, error)
+    }
+
+    fn copying(error: io::Error, target: &Target<'_>) -> Self {
+        Self::NotPublished(diagnosis::reason_of_copy(&error, target), error)
     }
 
     pub(super) fn into_error(self, mut file: LinkableFile, path: PathBuf) -> PublishError {
         match self {
-            Self::NotPublished(kind, source) => {
-                file.set_last_failure(kind);
+            Self::NotPublished(reason, source) => {
+                file.set_last_failure(reason);
                 PublishError::NotPublished { file, path, source }
             }
             Self::NotDurable(source) => {

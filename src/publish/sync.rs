@@ -126,12 +126,50 @@ pub(super) fn sync_name(file: &File, directory: Option<&File>) -> Result<(), Err
     fsync(directory.unwrap_or(file))
 }
 
-fn fsync(file: &File) -> Result<(), Errno> {
+/// Opens the directory that holds the temporary name of a file, if that is another one than
+/// `directory`: the name can come back after a power cut.
+///
+/// `None` also if that directory may not be read. The name can come back then.
+pub(super) fn open_left_directory(file: &LinkableFile, directory: Option<&File>) -> Option<File> {
+    let left = file.directory_id()?;
+    if FileId::of(directory?) == Ok(left) {
+        return None;
+    }
+    file.open_directory()
+}
+
+pub(super) fn fsync(file: &File) -> Result<(), Errno> {
     let synced = file.sync_all();
     synced.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
-/// The size of a file, and whether syncfs(2) has synced its contents.
+/// The first error that a sync has reported on each device.
+///
+/// An error may be reported once, to whichever sync comes first, and concern all files.
+#[derive(Default)]
+pub(super) struct Errors(BTreeMap<Option<u64>, Errno>);
+
+impl Errors {
+    /// Remembers what a sync of `file` has reported.
+    pub(super) fn note(&mut self, file: &File, errno: Errno) {
+        self.0.entry(device(file)).or_insert(errno);
+    }
+
+    /// What a sync has reported on the device of `file`, or on one that is not known.
+    pub(super) fn of(&self, file: &File) -> Option<Errno> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let on_device = self.0.get(&device(file));
+        on_device.or_else(|| self.0.get(&None)).copied()
+    }
+}
+
+fn device(file: &File) -> Option<u64> {
+    FileId::of(file).ok().map(FileId::device)
+}
+
+/// What a file has in it, and whether a syncfs(2) has brought that to the disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flushed {
     pub(super) bytes: u64,
@@ -159,7 +197,7 @@ impl FileSystems {
         files: &mut [&mut LinkableFile],
         how: BatchSync,
     ) -> Vec<Flushed> {
-        let status = |file: &&mut LinkableFile| Status::of(file.as_file(), SIZE).ok();
+        let status = |file: &&mut LinkableFile| Status::of(file.inner(), SIZE).ok();
         let status: Vec<_> = files.iter().map(status).collect();
         let at_least = match how {
             BatchSync::EachFile => usize::MAX,
@@ -223,7 +261,7 @@ fn by_device(status: &[Option<Status>]) -> BTreeMap<u64, Vec<usize>> {
 
 /// Calls syncfs(2) on `file` if it is reliable there.
 fn sync_file_system(file: &mut LinkableFile) -> Option<NameSync> {
-    let name_sync = match SyncRules::of(file.as_file()).syncfs {
+    let name_sync = match SyncRules::of(file.inner()).syncfs {
         Syncfs::Unreliable => return None,
         Syncfs::Contents => NameSync::EachDirectory,
         Syncfs::ForgetsNames => NameSync::FileSystem(None),

@@ -8,19 +8,21 @@ mod file_id;
 mod linux;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod other;
-mod xattr;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::linux as system;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use self::other as system;
 
+use rustix::io::{Errno, Result};
+
 pub(crate) use self::file_id::{FileId, Status, SIZE};
 pub(crate) use self::system::{
-    confined_by_apparmor, link_unnamed, open_unnamed, procfs_shows, rename_noreplace, reopen,
-    syncfs, syncfs_keeps_errors, SyncRules, DIRECTORY_BY_PATH, EFFECTIVE_USER, O_PATH, O_TMPFILE,
+    acl, attributes, confined_by_apparmor, copy_xattrs, group_permissions, is_fuse, is_swap_file,
+    link_unnamed, most_descriptors, open_unnamed, path_of, procfs_shows, rename_noreplace, reopen,
+    set_acl, syncfs, syncfs_keeps_errors, SyncRules, DIRECTORY_BY_PATH, EFFECTIVE_USER, O_PATH,
+    O_TMPFILE,
 };
-pub(crate) use self::xattr::copy as copy_xattrs;
 
 #[cfg(not(unix))]
 compile_error!(
@@ -28,7 +30,36 @@ compile_error!(
      on Windows use the crate tempfile"
 );
 
-/// How far syncfs(2) is reliable on a file system.
+/// Repeats a call that a signal has interrupted, or that is to be tried again.
+pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    // EAGAIN comes from servers of network file systems. One that never says anything else is not to
+    // be waited for.
+    let mut tries = 0;
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if tries < 100 => tries += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// What a file is besides its mode.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attributes {
+    pub(crate) immutable: bool,
+    pub(crate) append_only: bool,
+    /// Whether something is mounted there, if that can be told.
+    pub(crate) mount_root: Option<bool>,
+}
+
+impl Attributes {
+    pub(crate) fn forbid_change(self) -> bool {
+        self.immutable || self.append_only
+    }
+}
+
+/// Which syncfs(2) calls can be relied upon on a file system, and what they leave to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syncfs {
     /// It may not flush all that fsync(2) would, or may not report its errors.

@@ -3,14 +3,16 @@
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::os::unix::io::AsRawFd;
+use std::path::{Path, PathBuf};
 
 use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
+use rustix::process::{getrlimit, Resource};
 
-use super::Syncfs;
+use super::{Attributes, FileId, Syncfs};
 
 pub(crate) const O_TMPFILE: i32 = 0;
 
@@ -70,11 +72,51 @@ pub(crate) fn reopen(_: &File, _: OFlags) -> io::Result<File> {
     Err(Errno::NOENT.into())
 }
 
+/// A path that leads to an open directory, on some systems.
+pub(crate) fn path_of(directory: BorrowedFd<'_>) -> PathBuf {
+    PathBuf::from(format!("/dev/fd/{}", directory.as_raw_fd()))
+}
+
+/// How many descriptors this process may have open.
+pub(crate) fn most_descriptors() -> Option<usize> {
+    let limit = getrlimit(Resource::Nofile).current;
+    Some(limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX)))
+}
+
 pub(crate) fn procfs_shows(_: &File) -> bool {
     false
 }
 
 pub(crate) fn confined_by_apparmor() -> bool {
+    false
+}
+
+pub(crate) fn attributes<P: Arg>(_: BorrowedFd<'_>, _: P) -> Option<Attributes> {
+    None
+}
+
+/// Not written for these systems: a copy has none of them.
+pub(crate) fn copy_xattrs(_: &File, _: &File, _: impl Fn(&[u8]) -> bool) -> rustix::io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn acl(_: &File) -> rustix::io::Result<Option<Vec<u8>>> {
+    Ok(None)
+}
+
+pub(crate) fn set_acl(_: &File, _: Option<&[u8]>) -> rustix::io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn group_permissions(_: &[u8]) -> u32 {
+    0
+}
+
+pub(crate) fn is_fuse(_: &File) -> bool {
+    false
+}
+
+pub(crate) fn is_swap_file(_: FileId) -> bool {
     false
 }
 
@@ -89,14 +131,14 @@ pub(crate) fn syncfs_keeps_errors() -> bool {
 /// What the syncs of a file system guarantee. Every file has a name here, so fsync(2) keeps it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SyncRules {
-    pub(crate) forgets_unnamed: bool,
+    pub(crate) forgets_unnamed: Option<bool>,
     pub(crate) syncfs: Syncfs,
 }
 
 impl SyncRules {
     pub(crate) fn of(_: &File) -> Self {
         Self {
-            forgets_unnamed: false,
+            forgets_unnamed: Some(false),
             syncfs: Syncfs::Unreliable,
         }
     }

@@ -1,23 +1,29 @@
 //! How old the kernel is, where that decides what it can do.
 
+use std::fs::File;
+use std::io::Read;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::system::uname;
-
-/// The release as one number, see [`number`]; 0 until asked. A kernel does not change.
+/// The release as one number, see [`number`]; 0 until it is found out. A kernel does not change.
 static RELEASE: AtomicU32 = AtomicU32::new(0);
 
-/// Stands for a release that does not begin with a version. It counts as the newest one.
-const UNKNOWN: u32 = u32::MAX;
-
-/// Whether the kernel is older than a version. Asks the kernel once in a process.
-pub(super) fn is_before(major: u16, minor: u16) -> bool {
+/// Whether the kernel is older than a version, if that can be told. Asks once in a process.
+pub(super) fn is_before(major: u16, minor: u16) -> Option<bool> {
     let mut release = RELEASE.load(Ordering::Relaxed);
     if release == 0 {
-        release = parse(uname().release().to_bytes());
+        release = read()?;
         RELEASE.store(release, Ordering::Relaxed);
     }
-    release < number(major, minor)
+    Some(release < number(major, minor))
+}
+
+/// Not by uname(2): rustix takes it for one that cannot fail, and a sandbox may deny it.
+fn read() -> Option<u32> {
+    let mut text = [0; 64];
+    let length = File::open("/proc/sys/kernel/osrelease")
+        .and_then(|mut file| file.read(&mut text))
+        .ok()?;
+    parse(&text[..length])
 }
 
 fn number(major: u16, minor: u16) -> u32 {
@@ -25,14 +31,11 @@ fn number(major: u16, minor: u16) -> u32 {
 }
 
 /// The version at the beginning of a release such as `6.1.0-18-amd64`.
-fn parse(release: &[u8]) -> u32 {
+fn parse(release: &[u8]) -> Option<u32> {
     let mut numbers = release
         .split(|byte| !byte.is_ascii_digit())
         .map(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-    match (numbers.next().flatten(), numbers.next().flatten()) {
-        (Some(major), Some(minor)) => number(major, minor),
-        _ => UNKNOWN,
-    }
+    Some(number(numbers.next()??, numbers.next()??))
 }
 
 #[cfg(test)]
@@ -41,11 +44,18 @@ mod tests {
 
     #[test]
     fn a_release_begins_with_its_version() {
-        for old in ["2.6.32-754.el6", "3.10.0", "3.2"] {
-            assert!(parse(old.as_bytes()) < number(3, 11), "{old}");
+        for (release, version) in [
+            ("2.6.32-754.el6", (2, 6)),
+            ("3.2\n", (3, 2)),
+            ("6.18.44-fc", (6, 18)),
+            ("10.0", (10, 0)),
+        ] {
+            let expected = Some(number(version.0, version.1));
+            assert_eq!(parse(release.as_bytes()), expected, "{release}");
         }
-        for new in ["3.11.0", "4.4.0", "6.18.44-fc", "10.0", "", "gvisor", "3"] {
-            assert!(parse(new.as_bytes()) >= number(3, 11), "{new}");
+        for unknown in ["", "gvisor", "3", "3.x", "99999.0"] {
+            assert_eq!(parse(unknown.as_bytes()), None, "{unknown}");
         }
+        assert!(number(3, 2) < number(3, 11) && number(3, 11) < number(4, 0));
     }
 }

@@ -7,7 +7,9 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::io::AsRawFd;
+use std::path::PathBuf;
 
+use rustix::fd::BorrowedFd;
 use rustix::fs::{open, AtFlags, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
@@ -80,6 +82,36 @@ pub(crate) fn reopen(file: &File, flags: OFlags) -> io::Result<File> {
         }
     })?;
     Ok(File::from(reopened))
+}
+
+/// How many descriptors this process may have open: `RLIMIT_NOFILE`.
+///
+/// Not by getrlimit(2): rustix takes it for one that cannot fail, and a sandbox may deny it.
+pub(crate) fn most_descriptors() -> Option<usize> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let limit = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    match limit.split_whitespace().next()? {
+        "unlimited" => Some(usize::MAX),
+        number => number.parse().ok(),
+    }
+}
+
+/// A path that leads to an open directory.
+pub(crate) fn path_of(directory: BorrowedFd<'_>) -> PathBuf {
+    PathBuf::from(format!("{}{}", TABLES[0], directory.as_raw_fd()))
+}
+
+/// The umask of this thread, which procfs shows since Linux 4.7.
+pub(super) fn umask() -> Option<Mode> {
+    // `thread-self`, because a thread can have a umask of its own: unshare(CLONE_FS).
+    let status = fs::read_to_string("/proc/thread-self/status").ok()?;
+    let umask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Umask:"))?;
+    let umask = u32::from_str_radix(umask.trim(), 8).ok()?;
+    Some(Mode::from_bits_truncate(umask as _))
 }
 
 /// Whether AppArmor enforces a profile on this thread.

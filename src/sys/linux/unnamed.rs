@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{fstat, linkat, unlinkat, AtFlags, CWD};
+use rustix::fs::{fchmod, fgetxattr, fstat, linkat, unlinkat, AtFlags, Mode, CWD};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
 use super::kernel;
 use super::procfs::{self, FdPath};
-use crate::sys::FileId;
+use crate::sys::{retry, FileId};
 
 /// Set once a kernel before 3.11 turned out not to know `O_TMPFILE`. Its version alone does not
 /// show that, because vendors have added the flag to older kernels.
@@ -33,13 +33,37 @@ pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::R
         .create_new(false)
         .truncate(false)
         .custom_flags(flags);
-    options.open(directory).map_err(|error| {
-        // Support depends on the mount and is not remembered, but an old kernel is.
-        if Errno::from_io_error(&error) == Some(Errno::ISDIR) && kernel::is_before(3, 11) {
+    let file = options.open(directory).map_err(|error| {
+        // Support is a fact of one mount, and is not remembered. That of the kernel is.
+        let unknown = Errno::from_io_error(&error) == Some(Errno::ISDIR);
+        if unknown && kernel::is_before(3, 11) == Some(true) {
             NO_O_TMPFILE.store(true, Ordering::Relaxed);
         }
         error
-    })
+    })?;
+    apply_umask(&file)?;
+    Ok(file)
+}
+
+/// Applies the umask where the kernel forgets it: before 6.0, on file systems without access control
+/// lists (ext4 and btrfs `noacl`, minix; seen on 5.10).
+///
+/// Fails with `EOPNOTSUPP` if the umask cannot be found out; a named file has the right mode there.
+fn apply_umask(file: &File) -> rustix::io::Result<()> {
+    if kernel::is_before(6, 0) == Some(false) {
+        return Ok(());
+    }
+    // With lists the file system has applied it, or the list of the directory in its place.
+    let mut no_room: [u8; 0] = [];
+    if fgetxattr(file, "system.posix_acl_access", &mut no_room[..]) != Err(Errno::OPNOTSUPP) {
+        return Ok(());
+    }
+    let umask = procfs::umask().ok_or(Errno::OPNOTSUPP)?;
+    let mode = Mode::from_raw_mode(fstat(file)?.st_mode);
+    if mode.intersects(umask) {
+        fchmod(file, mode - umask)?;
+    }
+    Ok(())
 }
 
 /// A way to name an unnamed file.
@@ -52,8 +76,8 @@ enum Way {
     Procfs,
 }
 
-/// Set where the kernel refuses `AT_EMPTY_PATH` and procfs works: Linux before 6.10 for ordinary
-/// users. It changes only the order of the two ways, so it can never be wrong for long.
+/// Set where the kernel refuses `AT_EMPTY_PATH` and procfs works: before 6.10 for ordinary users. Newer
+/// kernels refuse it for a single file only, for example for one that came by fork(2).
 static PROCFS_FIRST: AtomicBool = AtomicBool::new(false);
 
 /// Links the file to `name`, relative to `directory`, if nothing exists there.
@@ -73,7 +97,8 @@ pub(crate) fn link<N: Arg + Copy>(
     };
     match link_by(second, file, directory, name) {
         Ok(()) => {
-            PROCFS_FIRST.store(second == Way::Procfs, Ordering::Relaxed);
+            let procfs_first = second == Way::Procfs && kernel::is_before(6, 10) == Some(true);
+            PROCFS_FIRST.store(procfs_first, Ordering::Relaxed);
             Ok(())
         }
         // Both are refused. The errno of procfs shows the cause, if procfs is there.
@@ -107,7 +132,7 @@ fn link_by<N: Arg + Copy>(
     name: N,
 ) -> rustix::io::Result<()> {
     match way {
-        Way::EmptyPath => linkat(file, "", directory, name, AtFlags::EMPTY_PATH),
+        Way::EmptyPath => retry(|| linkat(file, "", directory, name, AtFlags::EMPTY_PATH)),
         Way::Procfs => link_by_procfs(file, directory, name),
     }
 }
@@ -121,13 +146,8 @@ fn link_by_procfs<N: Arg + Copy>(
     let before = links()?;
     procfs::with_path(file, |path| {
         // Without AT_SYMLINK_FOLLOW the procfs symlink itself would be linked.
-        linkat(
-            CWD,
-            path.as_bytes(),
-            directory,
-            name,
-            AtFlags::SYMLINK_FOLLOW,
-        )?;
+        let follow = AtFlags::SYMLINK_FOLLOW;
+        retry(|| linkat(CWD, path.as_bytes(), directory, name, follow))?;
         match links() {
             Ok(now) if now <= before => undo_if_foreign(file, path, directory, name),
             _ => Ok(()),
