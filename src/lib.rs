@@ -28,7 +28,7 @@
 //! - [`PublishError`] gives the file back, and [`PublishErrorKind`] is the cause.
 //! - [`scratch_in`](OpenOptionsAnonymousExt::scratch_in) opens a file that never gets a name.
 //! - [`platforms`] lists what differs between kernels, file systems and operating systems.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod backend;
 mod custom_flags;
@@ -48,7 +48,7 @@ pub use error_kind::PublishErrorKind;
 pub use linkable_file::LinkableFile;
 pub use open_options::OpenOptionsAnonymousExt;
 pub use publish::{
-    BatchProgress, BatchReport, BatchSync, Durability, PublishBatch, PublishOptions,
+    BatchProgress, BatchReport, Durability, PublishBatch, PublishOptions, SyncMethod,
 };
 pub use write::write;
 

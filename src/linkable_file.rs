@@ -105,6 +105,18 @@ impl LinkableFile {
         })
     }
 
+    /// Writes the contents out without a flush, or syncs them where there is no such call. A failure
+    /// spoils the file.
+    pub(crate) fn write_out(&mut self) -> rustix::io::Result<()> {
+        match sys::write_out(&self.file) {
+            Err(Errno::NOSYS) => self.sync_contents(),
+            written_out => written_out.map_err(|errno| {
+                self.spoilt = Some(errno);
+                errno
+            }),
+        }
+    }
+
     /// Syncs the whole file system, and reports its errors since [`Self::errors_seen_at`].
     pub(crate) fn sync_file_system(&mut self) -> rustix::io::Result<()> {
         let synced = sys::syncfs(&self.file);

@@ -44,6 +44,11 @@ impl Backend {
                 let (file, named) = Named::create(options, flags, directory)?;
                 Ok((file, Self::named(named)))
             }
+            Ok(file) if sys::unnamed_harms(&file) && !flags.demand_unnamed() => {
+                drop(file);
+                let (file, named) = Named::create(options, flags, directory)?;
+                Ok((file, Self::named(named)))
+            }
             opened => Ok((opened?, Self::Unnamed)),
         }
     }

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::steps::{self, with_target, Failure, Files, Plan};
-use super::sync::{self, BatchSync, Errors, FileSystems};
+use super::sync::{self, ContentSync, Errors, FileSystems};
 use super::PublishOptions;
 use crate::error::PublishError;
 use crate::error_kind::PublishErrorKind;
 use crate::linkable_file::LinkableFile;
-use crate::sys::{self, FileId};
+use crate::sys::{self, FileId, SyncRules};
 use crate::target::{self, Target};
 #[cfg(doc)]
 use crate::Durability;
@@ -55,7 +55,7 @@ const MOST_QUEUED: usize = 1 << 14;
 ///
 /// # Platform-specific behavior
 ///
-/// See [`BatchSync`] for how the contents are synced.
+/// See [`SyncMethod`](crate::SyncMethod) for how the contents are synced.
 ///
 /// [`Durability::Full`] syncs the directories that hold the files. If you have created directories
 /// for them, sync the parents of these yourself.
@@ -86,15 +86,14 @@ const MOST_QUEUED: usize = 1 << 14;
 #[must_use = "a batch that is not committed publishes nothing"]
 pub struct PublishBatch {
     plan: Plan,
-    sync: BatchSync,
     stop_at_first_error: bool,
     callback: Option<Box<dyn FnMut(BatchProgress) + Send>>,
     /// The most descriptors that the queue may hold open, and how many it holds.
     most_open: usize,
     open: usize,
     queue: Vec<Queued>,
-    /// Whether files get a temporary name, and a descriptor with it, in the directory of the last one.
-    names_before_sync: bool,
+    /// What the file system of the last directory guarantees.
+    rules: Option<SyncRules>,
     progress: BatchProgress,
     /// What the callback has panicked with, until the chunk is finished.
     panic: Option<Box<dyn Any + Send>>,
@@ -137,25 +136,18 @@ impl PublishBatch {
     pub fn with_options(options: &PublishOptions) -> Self {
         Self {
             plan: options.plan,
-            sync: BatchSync::default(),
             stop_at_first_error: false,
             callback: None,
             most_open: half_of_the_descriptors(),
             open: 0,
             queue: Vec::new(),
-            names_before_sync: false,
+            rules: None,
             progress: BatchProgress::default(),
             panic: None,
             failures: Vec::new(),
             taken: 0,
             errors: Errors::default(),
         }
-    }
-
-    /// Sets how the contents are synced. The default is [`BatchSync::Automatic`].
-    pub fn sync(&mut self, sync: BatchSync) -> &mut Self {
-        self.sync = sync;
-        self
     }
 
     /// Publishes nothing more once a file has failed. The default is `false`.
@@ -260,6 +252,12 @@ impl PublishBatch {
             needed = self.descriptors_of(&file, &path);
         }
         self.open += needed;
+        let sync_method = self.plan.sync_method;
+        let sync = self.rules.map(|rules| sync_method.contents(rules, 1));
+        if sync == Some(ContentSync::WriteOut) {
+            // By the time of the commit, most of it is on the device.
+            sys::start_write_out(file.inner());
+        }
         let index = self.progress.queued;
         self.progress.queued += 1;
         self.queue.push(Queued {
@@ -278,9 +276,10 @@ impl PublishBatch {
         let last = self.queue.last().and_then(|last| last.path.parent());
         let is_new = last != path.parent();
         if is_new {
-            self.names_before_sync = self.plan.forgets_unnamed(file) != Some(false);
+            self.rules = self.plan.rules(file);
         }
-        let has_two = !file.is_anonymous() || self.names_before_sync;
+        let forgets_unnamed = |rules: SyncRules| rules.forgets_unnamed != Some(false);
+        let has_two = !file.is_anonymous() || self.rules.map_or(false, forgets_unnamed);
         1 + usize::from(has_two) + usize::from(is_new && self.plan.opens_directories())
     }
 
@@ -375,8 +374,9 @@ impl Files for Chunk<'_> {
     fn name_before_sync(&mut self) -> Result<(), Infallible> {
         self.each(|chunk, queued| {
             let (plan, file) = (queued.plan, &mut queued.file);
+            let rules = plan.rules(file);
             let named = with_target(&queued.path, |target| {
-                plan.name_before_sync(file, &chunk.directories.within(target))
+                plan.name_before_sync(rules, file, &chunk.directories.within(target))
             });
             match named {
                 // Naming the file will fail in the same way, and a copy is published then.
@@ -396,16 +396,16 @@ impl Files for Chunk<'_> {
             .iter_mut()
             .map(|queued| &mut queued.file)
             .collect();
-        let flushed = self.synced.sync_contents(&mut files, self.batch.sync);
-        let mut flushed = flushed.into_iter();
+        let method = self.batch.plan.sync_method;
+        let contents = self.synced.sync_contents(&mut files, method);
+        let mut contents = contents.into_iter();
         self.each(|chunk, queued| {
-            let flushed = flushed.next().unwrap_or_default();
-            if !flushed.synced {
-                let errors = &mut chunk.batch.errors;
-                steps::sync_contents(&mut queued.file, |file, errno| errors.note(file, errno))?;
-            }
+            let contents = contents.next().unwrap_or_default();
+            let errors = &mut chunk.batch.errors;
+            let on_error = |file: &File, errno| errors.note(file, errno);
+            steps::sync_contents(&mut queued.file, contents.sync, on_error)?;
             let bytes = &mut chunk.batch.progress.synced_bytes;
-            *bytes = bytes.saturating_add(flushed.bytes);
+            *bytes = bytes.saturating_add(contents.bytes);
             chunk.batch.tell_progress();
             Ok(())
         });

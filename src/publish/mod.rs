@@ -12,7 +12,7 @@ use std::path::Path;
 
 pub use self::batch::{BatchProgress, BatchReport, PublishBatch};
 use self::steps::Plan;
-pub use self::sync::{BatchSync, Durability};
+pub use self::sync::{Durability, SyncMethod};
 use crate::error::PublishError;
 use crate::linkable_file::LinkableFile;
 #[cfg(doc)]
@@ -105,6 +105,17 @@ impl PublishOptions {
         self
     }
 
+    /// Sets how contents reach the disk. The default is [`SyncMethod::Automatic`].
+    ///
+    /// This changes the cost, and not the promise of the [`durability`](Self::durability).
+    #[doc(alias = "fsync")]
+    #[doc(alias = "sync_file_range")]
+    #[doc(alias = "syncfs")]
+    pub fn sync_method(&mut self, how: SyncMethod) -> &mut Self {
+        self.plan.sync_method = how;
+        self
+    }
+
     /// Publishes `file` at `path` with these options, in one step.
     ///
     /// Nobody ever sees a part of the file. A relative `path` is relative to the current directory,
@@ -167,11 +178,13 @@ impl fmt::Debug for PublishOptions {
             replace,
             durability,
             allow_copy,
+            sync_method,
         } = &self.plan;
         f.debug_struct("PublishOptions")
             .field("replace", replace)
             .field("durability", durability)
             .field("allow_copy", allow_copy)
+            .field("sync_method", sync_method)
             .finish()
     }
 }

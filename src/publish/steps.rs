@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -11,7 +12,7 @@ use rustix::path::Arg;
 
 use super::copy;
 use super::diagnosis;
-use super::sync::{self, Durability};
+use super::sync::{self, ContentSync, Durability, FileSystems, SyncMethod};
 use crate::error::PublishError;
 use crate::error_kind::{PublishErrorKind, Reason};
 use crate::linkable_file::LinkableFile;
@@ -24,6 +25,7 @@ pub(super) struct Plan {
     pub(super) replace: bool,
     pub(super) durability: Durability,
     pub(super) allow_copy: bool,
+    pub(super) sync_method: SyncMethod,
 }
 
 /// Files that take the steps together.
@@ -86,9 +88,12 @@ struct One<'a> {
     plan: Plan,
     file: &'a mut LinkableFile,
     target: &'a Target<'a>,
+    /// What the file system guarantees, as far as that matters.
+    rules: Option<SyncRules>,
     directory: Option<File>,
     /// The directory of the temporary name, if that is another one.
     left: Option<File>,
+    synced: FileSystems,
 }
 
 impl Files for One<'_> {
@@ -106,11 +111,23 @@ impl Files for One<'_> {
 
     fn name_before_sync(&mut self) -> Result<(), Failure> {
         let target = self.target.within(self.directory.as_ref());
-        self.plan.name_before_sync(self.file, &target)
+        self.plan.name_before_sync(self.rules, self.file, &target)
     }
 
     fn sync_contents(&mut self) -> Result<(), Failure> {
-        sync_contents(self.file, |_, _| {})
+        let how = match self.rules {
+            Some(rules) => self.plan.sync_method.contents(rules, 1),
+            None => ContentSync::Fsync,
+        };
+        if how == ContentSync::Syncfs {
+            let files = &mut [&mut *self.file];
+            let contents = self.synced.sync_contents(files, self.plan.sync_method);
+            return match contents.first().map(|contents| contents.sync) {
+                Some(ContentSync::Syncfs) => Ok(()),
+                _ => sync_contents(self.file, ContentSync::Fsync, |_, _| {}),
+            };
+        }
+        sync_contents(self.file, how, |_, _| {})
     }
 
     fn name(&mut self) -> Result<(), Failure> {
@@ -120,8 +137,10 @@ impl Files for One<'_> {
     }
 
     fn sync_names(&mut self) -> Result<(), Failure> {
-        let synced = sync::sync_name(self.file.inner(), self.directory.as_ref())
-            .and_then(|()| self.left.as_ref().map_or(Ok(()), sync::fsync));
+        // Without permission to read the directory, the file is synced again.
+        let directory = self.directory.as_ref().unwrap_or(self.file.inner());
+        let mut both = iter::once(directory).chain(&self.left);
+        let synced = both.try_for_each(|file| self.synced.sync_name(file));
         synced.map_err(|errno| Failure::NotDurable(errno.into()))
     }
 }
@@ -132,6 +151,7 @@ impl Plan {
             replace: false,
             durability: Durability::Contents,
             allow_copy: false,
+            sync_method: SyncMethod::Automatic,
         }
     }
 
@@ -143,10 +163,12 @@ impl Plan {
     fn publish_itself(self, file: &mut LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
         let mut one = One {
             plan: self,
+            rules: self.rules(file),
             file,
             target,
             directory: None,
             left: None,
+            synced: FileSystems::default(),
         };
         publish(self, &mut one)
     }
@@ -175,25 +197,26 @@ impl Plan {
         opened.map_err(|errno| Failure::naming(errno.into(), self, file, target))
     }
 
-    /// Whether a sync of the file before it has a name would be lost, if that can be told.
-    pub(super) fn forgets_unnamed(self, file: &LinkableFile) -> Option<bool> {
-        if self.durability == Durability::None || !file.is_anonymous() {
-            return Some(false);
-        }
-        SyncRules::of(file.inner()).forgets_unnamed
+    /// What the file system of the file guarantees, as far as that matters for the plan.
+    pub(super) fn rules(self, file: &LinkableFile) -> Option<SyncRules> {
+        let matters = file.is_anonymous() || self.sync_method.depends_on_rules();
+        (self.durability != Durability::None && matters).then(|| SyncRules::of(file.inner()))
     }
 
     /// Gives the file a temporary name if a sync of an unnamed file would be lost.
     pub(super) fn name_before_sync(
         self,
+        rules: Option<SyncRules>,
         file: &mut LinkableFile,
         target: &Target<'_>,
     ) -> Result<(), Failure> {
-        let needs_name = match self.forgets_unnamed(file) {
-            Some(forgets) => forgets,
+        let needs_name = match rules.map(|rules| rules.forgets_unnamed) {
+            _ if !file.is_anonymous() => false,
+            None => false,
+            Some(Some(forgets)) => forgets,
             // It cannot be told: the safe order, where that is possible. An append-only directory would
             // keep the temporary name for ever.
-            None => !target.is_append_only(),
+            Some(None) => !target.is_append_only(),
         };
         if !needs_name {
             return Ok(());
@@ -295,9 +318,15 @@ fn with_room(
 /// Syncs the contents of a file by itself.
 pub(super) fn sync_contents(
     file: &mut LinkableFile,
+    how: ContentSync,
     on_error: impl FnOnce(&File, Errno),
 ) -> Result<(), Failure> {
-    file.sync_contents().map_err(|errno| {
+    let synced = match how {
+        ContentSync::Fsync => file.sync_contents(),
+        ContentSync::WriteOut => file.write_out(),
+        ContentSync::Syncfs => Ok(()),
+    };
+    synced.map_err(|errno| {
         on_error(file.inner(), errno);
         Failure::sync(errno.into())
     })

@@ -80,37 +80,105 @@ pub enum Durability {
     Full,
 }
 
-/// How a [`PublishBatch`](crate::PublishBatch) syncs the contents of its files.
+/// How contents reach the disk before their file appears at its path.
 ///
-/// If syncfs(2) fails, the files are synced one by one, to find out which of them failed.
+/// [`Durability`] says what a file survives, and this says by which system call. Every method keeps
+/// that promise: one that is not known to keep it on a file system is [`Fsync`](Self::Fsync) there.
+///
+/// # Examples
+///
+/// ```
+/// use std::fs::OpenOptions;
+/// use std::io::Write;
+/// use linkable::{OpenOptionsAnonymousExt, PublishOptions, SyncMethod};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// let mut file = OpenOptions::new().anonymous_in(dir)?;
+/// file.write_all(b"by the book")?;
+/// PublishOptions::new()
+///     .sync_method(SyncMethod::Fsync)
+///     .publish(file, dir.join("posix"))?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum BatchSync {
-    /// Chooses [`FileSystem`](Self::FileSystem) for eight or more files on one file system, else
-    /// [`EachFile`](Self::EachFile).
+pub enum SyncMethod {
+    /// Chooses the cheapest method that is proven for the file system: [`WriteOut`](Self::WriteOut)
+    /// where it is possible, [`FileSystem`](Self::FileSystem) for eight or more files of a
+    /// [batch](crate::PublishBatch) elsewhere, and else [`Fsync`](Self::Fsync).
     #[default]
     Automatic,
-    /// Calls fsync(2) on each file: one flush a file, and other programs' data is not written.
-    EachFile,
-    /// Calls syncfs(2) once for each file system (or btrfs subvolume) in a chunk.
+    /// Calls fsync(2) on each file, which flushes the disk.
+    ///
+    /// It rests on nothing but POSIX. With [`Durability::Full`] it takes two flushes a file.
+    Fsync,
+    /// Writes the contents out and waits for that, without a flush: sync_file_range(2).
+    ///
+    /// It rests on the journal of ext4 and xfs. The name of the file enters the journal after the
+    /// contents were written out, and the journal flushes the disk before it commits the name. So
+    /// the flush of the commit covers the contents, too: [`Durability::Contents`] takes no flush,
+    /// and [`Durability::Full`] one.
+    ///
+    /// It is used on ext4 with `data=ordered` or `data=journal`, barriers and a journal on the same
+    /// device, and on xfs without other devices. Everywhere else, and where that cannot be found
+    /// out, it is the same as [`Fsync`](Self::Fsync). It would break if the disk lied about flushes,
+    /// as fsync(2) would, and if a later kernel logged names before their contents.
+    WriteOut,
+    /// Calls syncfs(2) once for each file system (or btrfs subvolume) in a chunk of a
+    /// [batch](crate::PublishBatch).
     ///
     /// That is one flush for the contents of all files. btrfs needs one more for all directory
-    /// entries, because an fsync(2) of the directory is not enough there.
+    /// entries, because an fsync(2) of the directory is not enough there. If syncfs(2) fails, the
+    /// files are synced one by one, to find out which of them failed.
     ///
     /// syncfs(2) writes everything that is dirty on the file system, also the data of other
     /// programs, and waits for it. If they write much, it can take long and slow them down.
     ///
-    /// Where syncfs(2) could miss an error, this is the same as [`EachFile`](Self::EachFile):
-    /// before Linux 5.17, and on any file system but btrfs, ext2, ext3, ext4, tmpfs and xfs.
+    /// Where syncfs(2) could miss an error, this is the same as [`Fsync`](Self::Fsync): before Linux
+    /// 5.17, and on any file system but btrfs, ext2, ext3, ext4, tmpfs and xfs.
     FileSystem,
+}
+
+/// What is done for the contents of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ContentSync {
+    #[default]
+    Fsync,
+    WriteOut,
+    /// syncfs(2), for all files there at once.
+    Syncfs,
+}
+
+impl SyncMethod {
+    /// What is done for the contents of one of `files` on a file system with these rules.
+    pub(super) fn contents(self, rules: SyncRules, files: usize) -> ContentSync {
+        let enough_for_syncfs = match self {
+            Self::Automatic | Self::WriteOut if rules.orders_data => return ContentSync::WriteOut,
+            Self::Fsync | Self::WriteOut => return ContentSync::Fsync,
+            Self::Automatic => WORTH_A_SYNCFS,
+            Self::FileSystem => 1,
+        };
+        let is_reliable = || rules.syncfs != Syncfs::Unreliable && !sys::syncfs_keeps_errors();
+        if files >= enough_for_syncfs && is_reliable() {
+            ContentSync::Syncfs
+        } else {
+            ContentSync::Fsync
+        }
+    }
+
+    /// Whether the rules of the file system make a difference.
+    pub(super) fn depends_on_rules(self) -> bool {
+        self != Self::Fsync
+    }
 }
 
 /// The number of files on one file system from which on `Automatic` calls syncfs(2).
 ///
-/// It is cheaper from two on (ext4, xfs and btrfs of Linux 6.18) if nobody else writes there.
+/// It is cheaper from two on (btrfs of Linux 6.18) if nobody else writes there.
 const WORTH_A_SYNCFS: usize = 8;
 
-/// Opens the directory for [`sync_name`]; `None` without permission to read it, which creating a
+/// Opens the directory for [`FileSystems::sync_name`]; `None` without permission to read it, which creating a
 /// file does not need.
 pub(super) fn open_directory(target: &Target<'_>) -> Result<Option<File>, Errno> {
     match target.open_parent(OFlags::RDONLY) {
@@ -118,12 +186,6 @@ pub(super) fn open_directory(target: &Target<'_>) -> Result<Option<File>, Errno>
         Err(Errno::ACCESS) => Ok(None),
         Err(errno) => Err(errno),
     }
-}
-
-/// Makes a directory entry durable: syncs the directory or, if that is not open, the file again.
-pub(super) fn sync_name(file: &File, directory: Option<&File>) -> Result<(), Errno> {
-    // Never fdatasync(2): on ext4 it leaves the directory entry out (measured on 6.18).
-    fsync(directory.unwrap_or(file))
 }
 
 /// Opens the directory that holds the temporary name of a file, if that is another one than
@@ -138,7 +200,8 @@ pub(super) fn open_left_directory(file: &LinkableFile, directory: Option<&File>)
     file.open_directory()
 }
 
-pub(super) fn fsync(file: &File) -> Result<(), Errno> {
+/// Never fdatasync(2): on ext4 it leaves the directory entry out (measured on 6.18).
+fn fsync(file: &File) -> Result<(), Errno> {
     let synced = file.sync_all();
     synced.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
@@ -169,11 +232,12 @@ fn device(file: &File) -> Option<u64> {
     FileId::of(file).ok().map(FileId::device)
 }
 
-/// What a file has in it, and whether a syncfs(2) has brought that to the disk.
+/// The size of a file, and what is left to do for its contents.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Flushed {
+pub(super) struct Contents {
     pub(super) bytes: u64,
-    pub(super) synced: bool,
+    /// [`ContentSync::Syncfs`] if it is done.
+    pub(super) sync: ContentSync,
 }
 
 /// The file systems of a chunk that syncfs(2) has synced, and how to sync directory entries there.
@@ -191,40 +255,56 @@ enum NameSync {
 }
 
 impl FileSystems {
-    /// Syncs the file systems on which enough of the files are, and reports on each file.
+    /// Syncs the file systems that are to be synced as a whole, and reports on each file.
     pub(super) fn sync_contents(
         &mut self,
         files: &mut [&mut LinkableFile],
-        how: BatchSync,
-    ) -> Vec<Flushed> {
-        let status = |file: &&mut LinkableFile| Status::of(file.inner(), SIZE).ok();
-        let status: Vec<_> = files.iter().map(status).collect();
-        let at_least = match how {
-            BatchSync::EachFile => usize::MAX,
-            _ if sys::syncfs_keeps_errors() => usize::MAX,
-            BatchSync::FileSystem => 1,
-            BatchSync::Automatic => WORTH_A_SYNCFS,
-        };
-        for (device, files_there) in by_device(&status) {
-            if files_there.len() < at_least {
-                continue;
-            }
-            // syncfs(2) reports the errors since its file was opened: the oldest one shows all.
-            let first = files_there
-                .into_iter()
-                .min_by_key(|&i| files[i].errors_seen_at());
-            let name_sync = first.and_then(|first| sync_file_system(files[first]));
-            if let Some(name_sync) = name_sync {
-                self.0.insert(device, name_sync);
+        method: SyncMethod,
+    ) -> Vec<Contents> {
+        let look = |file: &&mut LinkableFile| SyncRules::with_status(file.inner(), SIZE);
+        let looks: Vec<_> = files.iter().map(look).collect();
+        let mut by_device = BTreeMap::<_, Vec<_>>::new();
+        for (number, (_, status)) in looks.iter().enumerate() {
+            if let Some(status) = status {
+                let device = status.id.device();
+                by_device.entry(device).or_default().push(number);
             }
         }
-        let flushed = |status: Status| Flushed {
-            bytes: status.size,
-            synced: self.0.contains_key(&status.id.device()),
+        for (device, files_there) in by_device {
+            // syncfs(2) reports the errors since its file was opened: the oldest one shows all.
+            let number = files_there.len();
+            let oldest = files_there
+                .into_iter()
+                .min_by_key(|&i| files[i].errors_seen_at());
+            if let Some(oldest) = oldest {
+                let rules = looks[oldest].0;
+                if method.contents(rules, number) == ContentSync::Syncfs {
+                    self.sync_file_system(files[oldest], device, rules);
+                }
+            }
+        }
+        let contents = |(rules, status): (SyncRules, Option<Status>)| Contents {
+            bytes: status.map_or(0, |status| status.size),
+            sync: match status {
+                Some(status) if self.0.contains_key(&status.id.device()) => ContentSync::Syncfs,
+                _ => match method.contents(rules, 1) {
+                    // It has failed: by itself.
+                    ContentSync::Syncfs => ContentSync::Fsync,
+                    by_itself => by_itself,
+                },
+            },
         };
-        let all = status.into_iter();
-        all.map(|status| status.map(flushed).unwrap_or_default())
-            .collect()
+        looks.into_iter().map(contents).collect()
+    }
+
+    fn sync_file_system(&mut self, file: &mut LinkableFile, device: u64, rules: SyncRules) {
+        if file.sync_file_system().is_ok() {
+            let name_sync = match rules.syncfs {
+                Syncfs::ForgetsNames => NameSync::FileSystem(None),
+                Syncfs::Contents | Syncfs::Unreliable => NameSync::EachDirectory,
+            };
+            self.0.insert(device, name_sync);
+        }
     }
 
     /// Syncs a directory, or a file for its directory entry.
@@ -245,26 +325,4 @@ impl FileSystems {
             Some(NameSync::EachDirectory) | None => fsync(file),
         }
     }
-}
-
-/// The indices of the files on each device. A file without a status is on none.
-fn by_device(status: &[Option<Status>]) -> BTreeMap<u64, Vec<usize>> {
-    let mut by_device = BTreeMap::<_, Vec<_>>::new();
-    for (number, status) in status.iter().enumerate() {
-        if let Some(status) = status {
-            let device = status.id.device();
-            by_device.entry(device).or_default().push(number);
-        }
-    }
-    by_device
-}
-
-/// Calls syncfs(2) on `file` if it is reliable there.
-fn sync_file_system(file: &mut LinkableFile) -> Option<NameSync> {
-    let name_sync = match SyncRules::of(file.inner()).syncfs {
-        Syncfs::Unreliable => return None,
-        Syncfs::Contents => NameSync::EachDirectory,
-        Syncfs::ForgetsNames => NameSync::FileSystem(None),
-    };
-    file.sync_file_system().ok().map(|()| name_sync)
 }

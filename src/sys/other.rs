@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 use rustix::process::{getrlimit, Resource};
 
-use super::{Attributes, FileId, Syncfs};
+use super::{Attributes, FileId, Status, Syncfs};
 
 pub(crate) const O_TMPFILE: i32 = 0;
 
@@ -124,6 +124,16 @@ pub(crate) fn syncfs(_: &File) -> rustix::io::Result<()> {
     Err(Errno::NOSYS)
 }
 
+pub(crate) fn write_out(_: &File) -> rustix::io::Result<()> {
+    Err(Errno::NOSYS)
+}
+
+pub(crate) fn start_write_out(_: &File) {}
+
+pub(crate) fn unnamed_harms(_: &File) -> bool {
+    false
+}
+
 pub(crate) fn syncfs_keeps_errors() -> bool {
     true
 }
@@ -133,13 +143,19 @@ pub(crate) fn syncfs_keeps_errors() -> bool {
 pub(crate) struct SyncRules {
     pub(crate) forgets_unnamed: Option<bool>,
     pub(crate) syncfs: Syncfs,
+    pub(crate) orders_data: bool,
 }
 
 impl SyncRules {
+    pub(crate) fn with_status(file: &File, more: u32) -> (Self, Option<Status>) {
+        (Self::of(file), Status::of(file, more).ok())
+    }
+
     pub(crate) fn of(_: &File) -> Self {
         Self {
             forgets_unnamed: Some(false),
             syncfs: Syncfs::Unreliable,
+            orders_data: false,
         }
     }
 }

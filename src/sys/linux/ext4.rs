@@ -9,6 +9,9 @@ use std::path::Path;
 
 use rustix::fs::{major, minor};
 
+use super::kernel;
+use super::procfs::read_small;
+
 /// The journal of a file system; `None` is what cannot be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Journal {
@@ -29,12 +32,18 @@ pub(super) fn journal(device: u64) -> Journal {
         None => return Journal::default(),
     };
     let folder = Path::new("/proc/fs/ext4").join(&name);
-    match fs::read_to_string(folder.join("options")) {
+    match read_small(&folder.join("options")) {
         Ok(options) => {
-            let fast_commits = fs::read_to_string(folder.join("fc_info")).unwrap_or_default();
+            let fast_commits = match read_small(&folder.join("fc_info")) {
+                Ok(info) => info,
+                // Linux before 5.10 has no fast commits.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+                Err(_) => return Journal::default(),
+            };
             // Linux calls a journal on another device by the name of that device.
             let is_internal = || Path::new("/proc/fs/jbd2").join(name + "-8").exists();
-            Journal::parse(&options, &fast_commits, is_internal)
+            let before_6_1 = kernel::is_before(6, 1) != Some(false);
+            Journal::parse(&options, &fast_commits, before_6_1, is_internal)
         }
         // The driver of ext2 alone has no folder there, and never a journal. It is taken for that one
         // where a sandbox hides the folder: that is the safe side.
@@ -49,7 +58,12 @@ pub(super) fn journal(device: u64) -> Journal {
 }
 
 impl Journal {
-    fn parse(options: &str, fast_commits: &str, is_internal: impl FnOnce() -> bool) -> Self {
+    fn parse(
+        options: &str,
+        fast_commits: &str,
+        before_6_1: bool,
+        is_internal: impl FnOnce() -> bool,
+    ) -> Self {
         let has = |option: &str| options.lines().any(|line| line == option);
         let exists = options.lines().any(|line| line.starts_with("data="));
         let orders = (has("data=ordered") || has("data=journal"))
@@ -58,17 +72,20 @@ impl Journal {
         Self {
             exists: Some(exists),
             orders_data: orders && is_internal(),
-            fast_commit: has("fc_debug_force") || counts_fast_commits(fast_commits),
+            fast_commit: has("fc_debug_force") || counts_fast_commits(fast_commits, before_6_1),
         }
     }
 }
 
-/// Whether `fc_info` counts a commit: its second line reads `N commits`.
+/// Whether `fc_info` counts a commit, `N commits`, or one that had to be a full one, `N ineligible`.
 ///
-/// The next one, `N ineligible`, counts without the feature, too (5.10).
-fn counts_fast_commits(info: &str) -> bool {
-    let commits = info.lines().find_map(|line| line.strip_suffix(" commits"));
-    commits.map_or(false, |count| count.trim() != "0")
+/// 5.10 counts the latter without the feature, too. 6.1 and newer ones do not.
+fn counts_fast_commits(info: &str, before_6_1: bool) -> bool {
+    let counts = |what: &str| {
+        let count = info.lines().find_map(|line| line.strip_suffix(what));
+        count.map_or(false, |count| count.trim() != "0")
+    };
+    counts(" commits") || !before_6_1 && counts(" ineligible")
 }
 
 /// What procfs calls a block device: the last part of its path in sysfs, such as `sda1`.
@@ -96,7 +113,7 @@ mod tests {
 
     fn journal(options: &str, fast_commits: &str, is_internal: bool) -> Journal {
         let options = format!("rw\nbarrier\n{options}\ncommit=5\n");
-        Journal::parse(&options, fast_commits, || is_internal)
+        Journal::parse(&options, fast_commits, true, || is_internal)
     }
 
     #[test]
@@ -120,7 +137,7 @@ mod tests {
         ] {
             assert!(!journal(other, "", true).orders_data, "{other}");
         }
-        let no_barrier = Journal::parse("rw\nnobarrier\ndata=ordered\n", "", || true);
+        let no_barrier = Journal::parse("rw\nnobarrier\ndata=ordered\n", "", true, || true);
         assert!(!no_barrier.orders_data);
     }
 
@@ -128,7 +145,9 @@ mod tests {
     fn fast_commits_are_known_from_the_first_one_on() {
         let fast_commit = |info| journal("data=ordered", info, true).fast_commit;
         assert!(fast_commit("fc stats:\n3 commits\n0 ineligible\n"));
-        assert!(!fast_commit("fc stats:\n0 commits\n7 ineligible\n"));
+        let ineligible = "fc stats:\n0 commits\n7 ineligible\n";
+        assert!(!fast_commit(ineligible));
+        assert!(counts_fast_commits(ineligible, false));
         assert!(!fast_commit(""));
         assert!(journal("data=ordered\nfc_debug_force", "", true).fast_commit);
     }

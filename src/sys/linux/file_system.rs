@@ -1,12 +1,13 @@
 //! What the syncs of a file system guarantee.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::fs::fstatfs;
 
 use super::ext4::{self, Journal};
 use super::kernel;
+use super::xfs;
 use crate::sys::file_id::{Status, MNT_ID_UNIQUE};
 use crate::sys::Syncfs;
 
@@ -37,22 +38,48 @@ pub(crate) struct SyncRules {
     /// and 9p do not pass the flush on to the server. btrfs left names out in 4 of 25 runs of four
     /// threads that named files and synced the file system at once (6.18).
     pub(crate) syncfs: Syncfs,
+    /// Whether contents that were written out before the file is named reach the disk before the name:
+    /// the journal flushes the device before it commits the name (ext4 that orders data, xfs; every
+    /// point of 5.10 to 6.18, see `tests/power-cut`).
+    pub(crate) orders_data: bool,
+    /// Whether an open unnamed file can make the file system unmountable after a power cut.
+    harmed_by_unnamed: bool,
+}
+
+/// Set once this process has met a file system that unnamed files harm.
+static HARM_IS_KNOWN: AtomicBool = AtomicBool::new(false);
+
+/// Whether the unnamed file harms its file system, as far as that is known already: the question costs
+/// nothing where none was met.
+pub(crate) fn unnamed_harms(file: &File) -> bool {
+    HARM_IS_KNOWN.load(Ordering::Relaxed) && SyncRules::of(file).harmed_by_unnamed
 }
 
 impl SyncRules {
     /// The rules of the file system that `file` is on. The system is asked once for each mount.
     pub(crate) fn of(file: &File) -> Self {
-        let status = Status::of(file, MNT_ID_UNIQUE).ok();
+        Self::with_status(file, 0).0
+    }
+
+    /// The same, with what else statx(2) is to tell of the file.
+    pub(crate) fn with_status(file: &File, more: u32) -> (Self, Option<Status>) {
+        let status = Status::of(file, MNT_ID_UNIQUE | more).ok();
+        (Self::by_status(file, status), status)
+    }
+
+    fn by_status(file: &File, status: Option<Status>) -> Self {
         let mount = status.and_then(|status| status.mount);
         if let Some(rules) = mount.and_then(Known::get) {
             return rules;
         }
         let kind = kind(file);
-        let journal = || {
-            let device = status.map(|status| status.id.device());
-            device.map_or_else(Journal::default, ext4::journal)
-        };
-        let rules = Self::from(kind, journal, kernel::is_before);
+        let device = status.map(|status| status.id.device());
+        let journal = || device.map_or_else(Journal::default, ext4::journal);
+        let one_device = || device.map_or(false, xfs::is_on_one_device);
+        let rules = Self::from(kind, journal, one_device, kernel::is_before);
+        if rules.harmed_by_unnamed {
+            HARM_IS_KNOWN.store(true, Ordering::Relaxed);
+        }
         // What could not be told today may be told tomorrow.
         let is_known = kind == Some(OVERLAYFS) || rules.forgets_unnamed.is_some();
         if let (Some(mount), true) = (mount, is_known) {
@@ -65,14 +92,22 @@ impl SyncRules {
     fn from(
         kind: Option<u32>,
         journal: impl FnOnce() -> Journal,
+        one_device: impl FnOnce() -> bool,
         is_before: impl FnOnce(u16, u16) -> Option<bool>,
     ) -> Self {
+        let (mut orders_data, mut harmed_by_unnamed) = (false, false);
         let forgets_unnamed = match kind {
             None | Some(OVERLAYFS) => None,
             Some(BTRFS) => is_before(6, 16),
             Some(EXT) => {
                 let journal = journal();
+                orders_data = journal.orders_data && !journal.fast_commit;
+                harmed_by_unnamed = journal.fast_commit;
                 journal.exists.map(|exists| !exists || journal.fast_commit)
+            }
+            Some(XFS) => {
+                orders_data = one_device();
+                Some(false)
             }
             Some(_) => Some(false),
         };
@@ -84,6 +119,8 @@ impl SyncRules {
         Self {
             forgets_unnamed,
             syncfs,
+            orders_data,
+            harmed_by_unnamed,
         }
     }
 }
@@ -143,7 +180,8 @@ impl SyncRules {
             Syncfs::Contents => 2,
             Syncfs::ForgetsNames => 3,
         };
-        syncfs << 2 | forgets_unnamed
+        let flags = usize::from(self.orders_data) | usize::from(self.harmed_by_unnamed) << 1;
+        flags << 4 | syncfs << 2 | forgets_unnamed
     }
 
     fn unpack(bits: usize) -> Self {
@@ -158,6 +196,8 @@ impl SyncRules {
                 3 => Syncfs::ForgetsNames,
                 _ => Syncfs::Unreliable,
             },
+            orders_data: bits >> 4 & 1 != 0,
+            harmed_by_unnamed: bits >> 5 & 1 != 0,
         }
     }
 }
@@ -174,7 +214,7 @@ mod tests {
 
     fn rules(kind: Option<u32>, journal: Journal, release: (u16, u16)) -> SyncRules {
         let is_before = |major, minor| Some(release < (major, minor));
-        SyncRules::from(kind, || journal, is_before)
+        SyncRules::from(kind, || journal, || true, is_before)
     }
 
     #[test]
@@ -197,12 +237,28 @@ mod tests {
     }
 
     #[test]
+    fn contents_are_written_out_only_where_the_journal_orders_them() {
+        let orders = |kind, journal| rules(Some(kind), journal, (6, 18)).orders_data;
+        assert!(orders(EXT, GOOD) && orders(XFS, GOOD));
+        for kind in [BTRFS, OVERLAYFS, TMPFS, 0x6969] {
+            assert!(!orders(kind, GOOD), "{kind:x}");
+        }
+        let fast_commit = Journal {
+            fast_commit: true,
+            ..GOOD
+        };
+        assert!(!orders(EXT, fast_commit) && !orders(EXT, Journal::default()));
+        let two_devices = SyncRules::from(Some(XFS), || GOOD, || false, |_, _| None);
+        assert!(!two_devices.orders_data);
+    }
+
+    #[test]
     fn what_cannot_be_told_is_neither_yes_nor_no() {
         let forgets = |kind| rules(kind, Journal::default(), (6, 18)).forgets_unnamed;
         for kind in [None, Some(EXT), Some(OVERLAYFS)] {
             assert_eq!(forgets(kind), None, "{kind:x?}");
         }
-        let unknown_kernel = SyncRules::from(Some(BTRFS), Journal::default, |_, _| None);
+        let unknown_kernel = SyncRules::from(Some(BTRFS), Journal::default, || true, |_, _| None);
         assert_eq!(unknown_kernel.forgets_unnamed, None);
     }
 

@@ -6,7 +6,9 @@ mod file_system;
 mod kernel;
 mod procfs;
 mod unnamed;
+mod write_out;
 mod xattr;
+mod xfs;
 
 use std::ffi::CStr;
 use std::path::Path;
@@ -18,11 +20,12 @@ pub(crate) use libc::{O_PATH, O_TMPFILE};
 pub(crate) use rustix::fs::syncfs;
 
 pub(crate) use self::attributes::{attributes, is_fuse, is_swap_file};
-pub(crate) use self::file_system::{syncfs_keeps_errors, SyncRules};
+pub(crate) use self::file_system::{syncfs_keeps_errors, unnamed_harms, SyncRules};
 pub(crate) use self::procfs::{
     confined_by_apparmor, most_descriptors, path_of, reopen, shows as procfs_shows,
 };
 pub(crate) use self::unnamed::{link as link_unnamed, open as open_unnamed};
+pub(crate) use self::write_out::{start_write_out, write_out};
 pub(crate) use self::xattr::{acl, copy_xattrs, group_permissions, set_acl};
 
 /// Opens a directory to look names up in it, which needs search permission only.

@@ -5,9 +5,9 @@
 //! another process.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::io::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fd::BorrowedFd;
 use rustix::fs::{open, AtFlags, Mode, OFlags, CWD};
@@ -88,7 +88,7 @@ pub(crate) fn reopen(file: &File, flags: OFlags) -> io::Result<File> {
 ///
 /// Not by getrlimit(2): rustix takes it for one that cannot fail, and a sandbox may deny it.
 pub(crate) fn most_descriptors() -> Option<usize> {
-    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let limits = read_small(Path::new("/proc/self/limits")).ok()?;
     let limit = limits
         .lines()
         .find_map(|line| line.strip_prefix("Max open files"))?;
@@ -103,10 +103,17 @@ pub(crate) fn path_of(directory: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("{}{}", TABLES[0], directory.as_raw_fd()))
 }
 
+/// Reads a file of a few lines in one call.
+pub(super) fn read_small(path: &Path) -> io::Result<String> {
+    let mut text = [0; 4096];
+    let length = File::open(path)?.read(&mut text)?;
+    Ok(String::from_utf8_lossy(&text[..length]).into_owned())
+}
+
 /// The umask of this thread, which procfs shows since Linux 4.7.
 pub(super) fn umask() -> Option<Mode> {
     // `thread-self`, because a thread can have a umask of its own: unshare(CLONE_FS).
-    let status = fs::read_to_string("/proc/thread-self/status").ok()?;
+    let status = read_small(Path::new("/proc/thread-self/status")).ok()?;
     let umask = status
         .lines()
         .find_map(|line| line.strip_prefix("Umask:"))?;

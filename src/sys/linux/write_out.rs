@@ -1,0 +1,47 @@
+//! Writing out what a file has in memory, without a flush of the disk: sync_file_range(2).
+
+use std::fs::File;
+use std::io;
+use std::os::unix::io::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::{Errno, Result};
+
+/// Set once the kernel or a sandbox has said that there is no such call.
+static MISSING: AtomicBool = AtomicBool::new(false);
+
+/// Writes all contents out, and waits until the device has taken them. They may still be in its cache.
+///
+/// Fails with `ENOSYS` where there is no such call, and with the error of an earlier write, as
+/// fsync(2) does.
+pub(crate) fn write_out(file: &File) -> Result<()> {
+    use libc::{SYNC_FILE_RANGE_WAIT_AFTER, SYNC_FILE_RANGE_WAIT_BEFORE, SYNC_FILE_RANGE_WRITE};
+    let flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    sync_file_range(file, flags)
+}
+
+/// Starts to write all contents out, as far as the device takes them without delay.
+pub(crate) fn start_write_out(file: &File) {
+    // [`write_out`] comes later, and reports any error.
+    let _ = sync_file_range(file, libc::SYNC_FILE_RANGE_WRITE);
+}
+
+/// The whole file. This is the one call that rustix does not have.
+#[allow(unsafe_code)]
+fn sync_file_range(file: &File, flags: libc::c_uint) -> Result<()> {
+    if MISSING.load(Ordering::Relaxed) {
+        return Err(Errno::NOSYS);
+    }
+    // SAFETY: the call takes a descriptor, which is open as long as `file` lives, and numbers.
+    if unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, flags) } == 0 {
+        return Ok(());
+    }
+    match Errno::from_io_error(&io::Error::last_os_error()) {
+        // ESPIPE and EINVAL: emulators, and other kernels that speak Linux's calls.
+        Some(Errno::NOSYS | Errno::SPIPE | Errno::INVAL) => {
+            MISSING.store(true, Ordering::Relaxed);
+            Err(Errno::NOSYS)
+        }
+        errno => Err(errno.unwrap_or(Errno::IO)),
+    }
+}
