@@ -10,10 +10,12 @@ pub enum PublishErrorKind {
     /// Something already exists at the path (`EEXIST`): a file, a directory or a symlink, wherever
     /// it points.
     AlreadyExists,
-    /// The directory does not exist, or the path is empty or ends in a slash (`ENOENT`, `ENOTDIR`).
+    /// The directory does not exist or is a file, or the path is empty or ends in a slash (`ENOENT`,
+    /// `ENOTDIR`).
     NotFound,
     /// The directory is on another file system, mount, btrfs subvolume or xfs project than the one
-    /// in which the file was opened (`EXDEV`; some file systems, such as procfs, return `ENOENT`).
+    /// in which the file was opened, or is encrypted with another key (`EXDEV`; some file systems,
+    /// such as procfs, return `ENOENT`).
     ///
     /// Landlock also returns `EXDEV` if it does not allow the file to move to that directory.
     /// [`allow_copy`](crate::PublishOptions::allow_copy) publishes a copy instead.
@@ -22,6 +24,8 @@ pub enum PublishErrorKind {
     /// `ENOTEMPTY`).
     IsADirectory,
     /// Something is mounted at the path (`EBUSY`), as on single files in a container.
+    ///
+    /// Before Linux 5.8 this cannot be told from a file that is in use on SMB or FUSE.
     MountPoint,
     /// The file was deleted and can never get a directory entry again (`ENOENT`).
     ///
@@ -34,26 +38,31 @@ pub enum PublishErrorKind {
     /// if the process inherited the file through fork(2).
     ProcUnavailable,
     /// The file could be opened, but a policy forbids linking it or, if it has a temporary name,
-    /// renaming it (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`).
+    /// renaming it, or the file system has no hard links (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`;
+    /// `EINVAL` and `EOPNOTSUPP` of a link).
     ///
     /// The policy can be Landlock, seccomp, SELinux or AppArmor, or `protected_hardlinks` if the
     /// process has dropped the privileges with which it opened the file. If the link is forbidden,
     /// [`allow_copy`](crate::PublishOptions::allow_copy) publishes a copy instead.
     LinkForbidden,
-    /// fsync(2) of the contents failed (`EIO`, `ENOSPC`, `EDQUOT`; `EINVAL` where the file system
-    /// has no fsync).
+    /// fsync(2) or sync_file_range(2) of the contents failed (`EIO`, `ENOSPC`, `EDQUOT`; `EINVAL`
+    /// where the file system has no fsync).
     ///
     /// The kernel then drops what it could not write, and reports that only once. So the file is
     /// spoilt: you can read it, but every later publish fails with the same error.
     SyncFailed,
     /// The file is published, but fsync(2) of its directory failed: `EIO`, or `EINVAL`, `EBADF` and
     /// `EOPNOTSUPP` where a directory cannot be synced.
-    NotDurable,
-    /// The file has a temporary name, and can neither be renamed without replacing nor be linked
-    /// (`EINVAL`, `ENOSYS`, `EOPNOTSUPP`).
     ///
-    /// Only [`replace`](crate::LinkableFile::replace) works there: on FAT and exFAT served by FUSE,
-    /// for example.
+    /// In a [batch](crate::PublishBatch), also if a sync of another file or directory on the same
+    /// file system has failed, because the kernel may report an error only once.
+    NotDurable,
+    /// The file has a temporary name, and the file system cannot rename it as asked (`EINVAL`,
+    /// `ENOSYS`, `EOPNOTSUPP`; `EIO` of some FUSE).
+    ///
+    /// To publish without replacing takes `RENAME_NOREPLACE` or hard links. Where there is neither, as
+    /// on FAT and exFAT served by FUSE, only [`replace`](crate::LinkableFile::replace) works. `replace`
+    /// itself fails so where a file that is open cannot be renamed, as on some FUSE.
     Unsupported,
     /// Another file of the [batch](crate::PublishBatch) failed, and the batch
     /// [stops at the first error](crate::PublishBatch::stop_at_first_error) (`ECANCELED`).

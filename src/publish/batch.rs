@@ -51,7 +51,8 @@ const MOST_QUEUED: usize = 1 << 14;
 /// - Dropping a batch publishes nothing more, but does not undo the chunks that are committed.
 ///
 /// A queued file takes less than 200 bytes of memory besides its path, and a published one none. A
-/// file that could not be published stays open in the report.
+/// file that could not be published stays open, and counts for the limit:
+/// [`take_failures`](Self::take_failures) returns it before the commit.
 ///
 /// # Platform-specific behavior
 ///
@@ -117,7 +118,8 @@ struct Queued {
 pub struct BatchProgress {
     /// The number of files that were queued.
     pub queued: usize,
-    /// The number of bytes of contents that were synced.
+    /// The number of bytes of contents that were synced or, with
+    /// [`SyncMethod::WriteOut`](crate::SyncMethod::WriteOut), written out.
     pub synced_bytes: u64,
     /// The number of files that appeared at their paths.
     pub named: usize,
@@ -154,7 +156,8 @@ impl PublishBatch {
     ///
     /// If the contents of a file cannot be synced, no file of that chunk is published. Files that
     /// are published already stay so. The report returns all others, as
-    /// [`Cancelled`](crate::PublishErrorKind::Cancelled).
+    /// [`Cancelled`](crate::PublishErrorKind::Cancelled). [`failed`](Self::failed) shows whether the
+    /// batch has stopped.
     pub fn stop_at_first_error(&mut self, yes: bool) -> &mut Self {
         self.stop_at_first_error = yes;
         self
@@ -173,6 +176,8 @@ impl PublishBatch {
 
     /// Calls `callback` each time the contents of a file are synced, and each time a file appears
     /// at its path.
+    ///
+    /// If it panics, it is not called again, and the panic goes on once the chunk is finished.
     pub fn on_progress<F>(&mut self, callback: F) -> &mut Self
     where
         F: FnMut(BatchProgress) + Send + 'static,

@@ -48,7 +48,8 @@ pub struct PublishOptions {
 }
 
 impl PublishOptions {
-    /// Creates the default options: no replacing, [`Durability::Contents`], no copy.
+    /// Creates the default options: no replacing, [`Durability::Contents`],
+    /// [`SyncMethod::Automatic`], no copy.
     #[must_use]
     pub const fn new() -> Self {
         Self { plan: Plan::new() }
@@ -87,6 +88,10 @@ impl PublishOptions {
     ///
     /// The returned [`File`] is the copy. It is open like the original and at the same position.
     /// Other descriptors of the original still refer to the original, which stays unpublished.
+    ///
+    /// Where the other file system has no extended attributes or no access control lists, the copy
+    /// has none. It then gives nobody more access: the group gets what the list gave to it. The
+    /// attributes of chattr(1), such as immutable, are not copied, as with mv(1) and cp(1).
     ///
     /// If copying fails, you get the file back, and nothing is left of the copy.
     ///
@@ -138,21 +143,28 @@ impl PublishOptions {
     /// These are the system calls, in order:
     ///
     /// 1. With [`Durability::Full`], open(2) of the directory.
-    /// 2. Unless the level is [`Durability::None`], fsync(2) of the file. On some file systems the
-    ///    file first gets a temporary name, see [`Durability`].
-    /// 3. For an anonymous file, linkat(2) with `AT_EMPTY_PATH`, or through `/proc/thread-self/fd`
-    ///    if the kernel refuses that. If something exists at the path and is to be replaced,
-    ///    linkat(2) to a temporary name in the same directory, then rename(2).
+    /// 2. Unless the level is [`Durability::None`], statx(2) of the file, to learn its mount. The
+    ///    first time on a mount, the crate asks procfs what the file system guarantees.
+    /// 3. Then sync_file_range(2) or fsync(2) of the file, see [`SyncMethod`]. On some file systems
+    ///    the file first gets a temporary name, see [`Durability`].
+    /// 4. For an anonymous file, linkat(2) with `AT_EMPTY_PATH`, or through `/proc/thread-self/fd`
+    ///    if the kernel refuses that. To replace, first statx(2) of the path. If something exists
+    ///    there, linkat(2) to a temporary name in the same directory, then rename(2).
     ///
     ///    For a file with a temporary name, renameat2(2) with `RENAME_NOREPLACE`, or linkat(2) and
     ///    unlinkat(2) where that is not supported. To replace, rename(2).
-    /// 4. With [`Durability::Full`], fsync(2) of the directory.
+    /// 5. With [`Durability::Full`], fsync(2) of the directory, and of the directory of the temporary
+    ///    name if that is another one.
     ///
     /// If the process is killed meanwhile, or may not remove files in the directory, a temporary
     /// name can stay: see [Temporary names](crate::platforms#temporary-names).
     ///
     /// inotify(7) reports a file that is linked as `IN_CREATE`. Watchers that wait for
-    /// `IN_MOVED_TO` or `IN_CLOSE_WRITE` miss it.
+    /// `IN_MOVED_TO` or `IN_CLOSE_WRITE` miss it. While an anonymous file is written, they see `IN_OPEN`,
+    /// `IN_MODIFY` and `IN_CLOSE_WRITE` of a name such as `#1234`, which does not exist.
+    ///
+    /// The kernel does not execute a file that is open for writing (`ETXTBSY`): drop the returned
+    /// [`File`] before you run a published program.
     #[doc(alias = "linkat")]
     #[doc(alias = "AT_EMPTY_PATH")]
     #[doc(alias = "RENAME_NOREPLACE")]

@@ -15,12 +15,12 @@ use crate::target::Target;
 /// | level | after a killed process | after a power cut, once the call has returned `Ok` | flushes |
 /// |---|---|---|---|
 /// | [`None`](Self::None) | complete | anything, even an empty file | 0 |
-/// | [`Contents`](Self::Contents) | complete | the old file, no file, or the complete new one | 1 |
-/// | [`Full`](Self::Full) | complete | the complete new one | 2 |
+/// | [`Contents`](Self::Contents) | complete | the old file, no file, or the complete new one | 0 or 1 |
+/// | [`Full`](Self::Full) | complete | the complete new one | 1 or 2 |
 ///
-/// A flush is an fsync(2), which waits for the disk. Most of the time goes there. `Full` also takes
-/// two flushes if it replaces a file. A [`PublishBatch`](crate::PublishBatch) shares flushes among
-/// its files.
+/// A flush waits for the disk, and most of the time goes there. The smaller number is that of ext4 and
+/// xfs, whose journal does the flush for the contents: see [`SyncMethod::WriteOut`]. Replacing a file
+/// takes as many flushes. A [`PublishBatch`](crate::PublishBatch) shares them among its files.
 ///
 /// # How this is tested
 ///
@@ -39,22 +39,36 @@ use crate::target::Target;
 ///
 /// # Platform-specific behavior
 ///
-/// - **btrfs before Linux 6.16**, and overlayfs on it: fsync(2) does not log a file that has no
-///   name. Once the file is linked, any sync of the directory, by anyone, makes the directory entry
-///   durable, but with an empty file. So there the file gets a temporary name before the sync, and
-///   is then renamed. If the process is killed, the temporary name may stay. Where nothing can be
-///   renamed (an append-only directory, some sandboxes), only `None` can publish.
-/// - **File systems without a journal** (ext2, and ext4 made without one; sysfs shows which): a
+/// - **btrfs before Linux 6.16**: fsync(2) does not log a file that has no name. Once the file is
+///   linked, any sync of the directory, by anyone, makes the directory entry durable, but with an
+///   empty file. So there the file gets a temporary name before the sync, and is then renamed. If
+///   the process is killed, the temporary name may stay. Where nothing can be renamed (an
+///   append-only directory, some sandboxes), only `None` can publish.
+/// - **File systems without a journal** (ext2, and ext4 made without one; procfs shows which): a
 ///   directory can reach the disk before the inodes of its files. So there a file also gets a
 ///   temporary name before the sync. `Full` then held at every point, with one thread and a disk
 ///   that keeps the order of writes (Linux 6.18). Nothing more is promised. With `Contents` the
 ///   replaced file may be lost while its directory entry is still there. What several programs
 ///   write at once reaches the disk in any order. And the file system may need a check first.
+/// - **overlayfs**, and a file system of which the crate cannot find out enough (a sandbox hides
+///   procfs, or no descriptor is left): it may be one of the above. So there a file gets a temporary
+///   name before the sync, too, except in an append-only directory, which would keep that name. What
+///   the file system below an overlayfs does not keep, the overlayfs does not keep either.
+/// - **ext4 with `fast_commit`** (not a default of mkfs.ext4): while any process has an anonymous
+///   file open, any fsync(2) can write a log that the kernel cannot replay (found on Linux 5.10 to
+///   7.2). The file system then does not mount until e2fsck(8) has repaired it. procfs shows the
+///   feature only once it was used. From then on, the files of a process have temporary names,
+///   except for those that it opened before its first durable publish. Do not use this feature with
+///   programs that open anonymous files.
 /// - **ext4 mounted with `data=writeback`** reuses the blocks of a replaced file before the rename
 ///   is on the disk. So the old file can come back with the bytes of another file. New files are
 ///   safe.
 /// - **A temporary name** can come back after a power cut if the rename was not on the disk yet.
-///   Once [`Full`](Self::Full) has returned, it cannot.
+///   Once [`Full`](Self::Full) has returned, it cannot, unless the file was opened in another
+///   directory, which the process may not read.
+/// - **A failing disk**: ext4 reports a failed commit of its journal to the first sync only (Linux
+///   6.18). If two threads publish with `Full` at the same moment and the disk fails just then, the
+///   second one may not be told. A [`PublishBatch`](crate::PublishBatch) tells all its files.
 /// - **Disks that lie**: no library can help if a disk reports a flush that it has not done, or
 ///   tears a sector. And no file system survives a torn superblock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
