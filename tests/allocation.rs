@@ -8,8 +8,9 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
-use common::{on, Route};
-use linkable::{Durability, OpenOptionsAnonymousExt, PublishOptions};
+use common::{on, Route, LEVELS};
+use linkable::{OpenOptionsAnonymousExt, PublishOptions};
+use testbed::{deny, Rule};
 
 /// The system's allocator, which counts what each thread asks it for.
 struct Counting;
@@ -43,7 +44,7 @@ fn publish_new() {
     let path = dir.path().join("new");
     let mut options = OpenOptions::new();
     options.read(true).mode(0o640).custom_flags(libc::O_SYNC);
-    for durability in [Durability::None, Durability::Contents, Durability::Full] {
+    for durability in LEVELS {
         let count = allocations(|| {
             let mut file = options.anonymous_in(&dir).unwrap();
             file.write_all(b"contents").unwrap();
@@ -65,7 +66,7 @@ fn a_new_name_allocates_nothing() {
 #[test]
 fn a_new_name_by_way_of_procfs_allocates_nothing() {
     on(Route::Anonymous, |_| {
-        common::deny(libc::ENOENT, &[common::Rule::link_empty_path()]);
+        deny(libc::ENOENT, &[Rule::link_empty_path()]);
         publish_new();
     });
 }

@@ -7,266 +7,293 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
-use common::kernel::{self, Rule};
-use common::{contents, deny, in_thread, on, on_both_routes, Bed, Route};
+use common::{contents, given_back, on, on_both_routes, Bed, Route, LEVELS};
 use linkable::{
-    BatchSync, Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishError,
-    PublishErrorKind, PublishOptions,
+    BatchSync, Durability, OpenOptionsAnonymousExt, PublishBatch, PublishError, PublishErrorKind,
+    PublishOptions,
 };
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+use testbed::{deny, in_thread, Rule};
 
-const LEVELS: [Durability; 3] = [Durability::None, Durability::Contents, Durability::Full];
+on_both_routes! {
+    all_files_are_published_and_none_before_the_commit,
+    a_dropped_batch_publishes_nothing,
+    publish_does_not_replace_and_replace_does,
+    one_failure_does_not_stop_the_others,
+    if_told_so_it_stops_at_the_first_error,
+    the_result_is_the_failure_that_stopped_the_batch,
+    sizes_that_no_disk_has_are_no_matter,
+    contents_that_cannot_be_synced_are_told_for_each_file,
+    where_the_file_system_cannot_be_synced_each_file_is,
+    a_spoilt_file_stays_spoilt,
+    progress_is_told,
+    a_directory_that_cannot_be_read_is_made_durable_all_the_same,
+    #[serial_test::serial]
+    a_batch_larger_than_the_limit_of_descriptors_is_committed_in_chunks,
+}
 
 fn batch_of(level: Durability) -> PublishBatch {
     PublishBatch::with_options(PublishOptions::new().durability(level))
 }
 
-fn given_back(error: PublishError) -> LinkableFile {
-    match error {
-        PublishError::NotPublished { file, .. } => file,
-        error => panic!("{error:?}"),
+fn all_files_are_published_and_none_before_the_commit(bed: &Bed) {
+    for sync in [
+        BatchSync::Automatic,
+        BatchSync::EachFile,
+        BatchSync::FileSystem,
+    ] {
+        for level in LEVELS {
+            let mut batch = batch_of(level);
+            batch.sync(sync);
+            for i in 0..20 {
+                batch.add(bed.file(&format!("{i}")), bed.path(format!("{i}")));
+            }
+            assert!(!bed.names().iter().any(|name| !name.starts_with('.')));
+            assert_eq!(batch.commit().into_result().unwrap(), 20);
+            for i in 0..20 {
+                assert_eq!(bed.read(i.to_string()), i.to_string());
+                fs::remove_file(bed.path(i.to_string())).unwrap();
+            }
+            assert_eq!(bed.names(), [""; 0]);
+        }
     }
 }
 
-on_both_routes! {
-    fn all_files_are_published_and_none_before_the_commit(bed: &Bed) {
-        for sync in [BatchSync::Automatic, BatchSync::EachFile, BatchSync::FileSystem] {
-            for level in LEVELS {
-                let mut batch = batch_of(level);
-                batch.sync(sync);
-                for i in 0..20 {
-                    batch.add(bed.file(&format!("{i}")), bed.path(format!("{i}")));
-                }
-                assert!(!bed.names().iter().any(|name| !name.starts_with('.')));
-                assert_eq!(batch.commit().into_result().unwrap(), 20);
-                for i in 0..20 {
-                    assert_eq!(bed.read(i.to_string()), i.to_string());
-                    fs::remove_file(bed.path(i.to_string())).unwrap();
-                }
-                assert_eq!(bed.names(), [""; 0]);
-            }
-        }
-    }
+fn a_dropped_batch_publishes_nothing(bed: &Bed) {
+    let mut batch = PublishBatch::new();
+    batch.add(bed.file("new"), bed.path("new"));
+    drop(batch);
+    assert_eq!(bed.names(), [""; 0]);
+}
 
-    fn a_dropped_batch_publishes_nothing(bed: &Bed) {
-        let mut batch = PublishBatch::new();
-        batch.add(bed.file("new"), bed.path("new"));
-        drop(batch);
-        assert_eq!(bed.names(), [""; 0]);
-    }
+fn publish_does_not_replace_and_replace_does(bed: &Bed) {
+    fs::write(bed.path("taken"), "old").unwrap();
+    let mut batch = PublishBatch::new();
+    batch.add(bed.file("refused"), bed.path("taken"));
+    batch.add_replacing(bed.file("new"), bed.path("taken"));
+    let report = batch.commit();
+    assert_eq!(report.published(), 1);
+    let (index, error) = report.into_failures().remove(0);
+    assert_eq!((index, error.kind()), (0, PublishErrorKind::AlreadyExists));
+    assert_eq!(contents(given_back(error)), "refused");
+    bed.holds_only("taken", "new");
+}
 
-    fn publish_does_not_replace_and_replace_does(bed: &Bed) {
-        fs::write(bed.path("taken"), "old").unwrap();
-        let mut batch = PublishBatch::new();
-        batch.add(bed.file("refused"), bed.path("taken"));
-        batch.add_replacing(bed.file("new"), bed.path("taken"));
+fn one_failure_does_not_stop_the_others(bed: &Bed) {
+    fs::create_dir(bed.path("dir")).unwrap();
+    for level in LEVELS {
+        let mut batch = batch_of(level);
+        batch.add(bed.file("first"), bed.path("first"));
+        batch.add(bed.file("kept"), bed.path("missing/file"));
+        batch.add_replacing(bed.file("kept"), bed.path("dir"));
+        batch.add(bed.file("kept"), bed.path("a\0b"));
+        batch.add(bed.file("last"), bed.path("last"));
         let report = batch.commit();
-        assert_eq!(report.published(), 1);
-        let (index, error) = report.into_failures().remove(0);
-        assert_eq!((index, error.kind()), (0, PublishErrorKind::AlreadyExists));
-        assert_eq!(contents(given_back(error)), "refused");
-        bed.holds_only("taken", "new");
-    }
-
-    fn one_failure_does_not_stop_the_others(bed: &Bed) {
-        fs::create_dir(bed.path("dir")).unwrap();
-        for level in LEVELS {
-            let mut batch = batch_of(level);
-            batch.add(bed.file("first"), bed.path("first"));
-            batch.add(bed.file("kept"), bed.path("missing/file"));
-            batch.add_replacing(bed.file("kept"), bed.path("dir"));
-            batch.add(bed.file("kept"), bed.path("a\0b"));
-            batch.add(bed.file("last"), bed.path("last"));
-            let report = batch.commit();
-            assert_eq!(report.published(), 2);
-            let failed: Vec<_> = report.failures().iter().map(|(i, e)| (*i, e.kind())).collect();
-            assert_eq!(failed, [
+        assert_eq!(report.published(), 2);
+        let failed: Vec<_> = report
+            .failures()
+            .iter()
+            .map(|(i, e)| (*i, e.kind()))
+            .collect();
+        assert_eq!(
+            failed,
+            [
                 (1, PublishErrorKind::NotFound),
                 (2, PublishErrorKind::IsADirectory),
                 (3, PublishErrorKind::Other),
-            ]);
-            for (_, error) in report.into_failures() {
-                assert_eq!(contents(given_back(error)), "kept");
-            }
-            for name in ["first", "last"] {
-                assert_eq!(bed.read(name), name);
-                fs::remove_file(bed.path(name)).unwrap();
-            }
-            assert_eq!(bed.names(), ["dir"]);
+            ]
+        );
+        for (_, error) in report.into_failures() {
+            assert_eq!(contents(given_back(error)), "kept");
         }
-    }
-
-    fn if_told_so_it_stops_at_the_first_error(bed: &Bed) {
-        let mut batch = PublishBatch::new();
-        fs::write(bed.path("taken"), "old").unwrap();
-        batch.stop_at_first_error(true);
-        batch.add(bed.file("first"), bed.path("first"));
-        batch.add(bed.file("kept"), bed.path("taken"));
-        batch.add(bed.file("kept"), bed.path("third"));
-        let report = batch.commit();
-        assert_eq!(report.published(), 1);
-        let [(1, taken), (2, cancelled)] = report.failures() else { panic!("{report:?}") };
-        assert_eq!(taken.kind(), PublishErrorKind::AlreadyExists);
-        assert_eq!(cancelled.kind(), PublishErrorKind::Cancelled);
-        assert_eq!(cancelled.io_error().raw_os_error(), Some(libc::ECANCELED));
-        drop(report);
-        assert_eq!(bed.names(), ["first", "taken"]);
-    }
-
-    /// What was cancelled because of it may have been queued before it.
-    fn the_result_is_the_failure_that_stopped_the_batch(bed: &Bed) {
-        fs::create_dir(bed.path("dir")).unwrap();
-        let (first, spoilt) = (bed.file("first"), bed.file("spoilt"));
-        let path = bed.path("spoilt");
-        let error = in_thread(move || {
-            deny(libc::EIO, &[Rule::call(libc::SYS_fsync)]);
-            spoilt.publish(path).unwrap_err()
-        });
-        let mut batch = PublishBatch::new();
-        batch.stop_at_first_error(true);
-        batch.add(first, bed.path("first"));
-        batch.add(given_back(error), bed.path("spoilt"));
-        let error = batch.commit().into_result().unwrap_err();
-        assert_eq!(error.kind(), PublishErrorKind::SyncFailed);
-        drop(error);
+        for name in ["first", "last"] {
+            assert_eq!(bed.read(name), name);
+            fs::remove_file(bed.path(name)).unwrap();
+        }
         assert_eq!(bed.names(), ["dir"]);
     }
+}
 
-    fn sizes_that_no_disk_has_are_no_matter(bed: &Bed) {
-        let largest = (30..63).rev().map(|bits| 1 << bits).find(|&size| {
-            bed.open().as_file().set_len(size).is_ok()
-        });
-        let mut batch = batch_of(Durability::Contents);
-        for i in 0..20 {
-            let file = bed.open();
-            file.as_file().set_len(largest.unwrap()).unwrap();
-            batch.add(file, bed.path(i.to_string()));
-        }
-        assert_eq!(batch.commit().into_result().unwrap(), 20);
-        (0..20).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+fn if_told_so_it_stops_at_the_first_error(bed: &Bed) {
+    let mut batch = PublishBatch::new();
+    fs::write(bed.path("taken"), "old").unwrap();
+    batch.stop_at_first_error(true);
+    batch.add(bed.file("first"), bed.path("first"));
+    batch.add(bed.file("kept"), bed.path("taken"));
+    batch.add(bed.file("kept"), bed.path("third"));
+    let report = batch.commit();
+    assert_eq!(report.published(), 1);
+    let [(1, taken), (2, cancelled)] = report.failures() else {
+        panic!("{report:?}")
+    };
+    assert_eq!(taken.kind(), PublishErrorKind::AlreadyExists);
+    assert_eq!(cancelled.kind(), PublishErrorKind::Cancelled);
+    assert_eq!(cancelled.io_error().raw_os_error(), Some(libc::ECANCELED));
+    drop(report);
+    assert_eq!(bed.names(), ["first", "taken"]);
+}
+
+/// What was cancelled because of it may have been queued before it.
+fn the_result_is_the_failure_that_stopped_the_batch(bed: &Bed) {
+    fs::create_dir(bed.path("dir")).unwrap();
+    let (first, spoilt) = (bed.file("first"), bed.file("spoilt"));
+    let path = bed.path("spoilt");
+    let error = in_thread(move || {
+        deny(libc::EIO, &[Rule::call(libc::SYS_fsync)]);
+        spoilt.publish(path).unwrap_err()
+    });
+    let mut batch = PublishBatch::new();
+    batch.stop_at_first_error(true);
+    batch.add(first, bed.path("first"));
+    batch.add(given_back(error), bed.path("spoilt"));
+    let error = batch.commit().into_result().unwrap_err();
+    assert_eq!(error.kind(), PublishErrorKind::SyncFailed);
+    drop(error);
+    assert_eq!(bed.names(), ["dir"]);
+}
+
+fn sizes_that_no_disk_has_are_no_matter(bed: &Bed) {
+    let largest = (30..63)
+        .rev()
+        .map(|bits| 1 << bits)
+        .find(|&size| bed.open().as_file().set_len(size).is_ok());
+    let mut batch = batch_of(Durability::Contents);
+    for i in 0..20 {
+        let file = bed.open();
+        file.as_file().set_len(largest.unwrap()).unwrap();
+        batch.add(file, bed.path(i.to_string()));
     }
+    assert_eq!(batch.commit().into_result().unwrap(), 20);
+    (0..20).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+}
 
-    fn contents_that_cannot_be_synced_are_told_for_each_file(bed: &Bed) {
-        for (stop, published) in [(false, 0), (true, 0)] {
-            let files: Vec<_> = (0..20).map(|i| bed.file(&format!("{i}"))).collect();
-            let dir = bed.dir().to_owned();
-            let report = in_thread(move || {
-                deny(libc::EIO, &[libc::SYS_syncfs, libc::SYS_fsync].map(Rule::call));
-                let mut batch = PublishBatch::new();
-                batch.stop_at_first_error(stop);
-                for (i, file) in files.into_iter().enumerate() {
-                    batch.add(file, dir.join(i.to_string()));
-                }
-                batch.commit()
-            });
-            assert_eq!((report.published(), report.failures().len()), (published, 20));
-            let spoilt = |(_, error): &&(usize, PublishError)| {
-                error.kind() == PublishErrorKind::SyncFailed
-            };
-            let expected = if stop { 1 } else { 20 };
-            assert_eq!(report.failures().iter().filter(spoilt).count(), expected);
-            let (_, error) = report.into_failures().remove(0);
-            let again = given_back(error).publish(bed.path("again")).unwrap_err();
-            assert_eq!(again.kind(), PublishErrorKind::SyncFailed);
-        }
-        assert_eq!(bed.names(), [""; 0]);
-    }
-
-    /// syncfs(2) does not tell which file it was.
-    fn where_the_file_system_cannot_be_synced_each_file_is(bed: &Bed) {
+fn contents_that_cannot_be_synced_are_told_for_each_file(bed: &Bed) {
+    for (stop, published) in [(false, 0), (true, 0)] {
         let files: Vec<_> = (0..20).map(|i| bed.file(&format!("{i}"))).collect();
         let dir = bed.dir().to_owned();
         let report = in_thread(move || {
-            deny(libc::EIO, &[Rule::call(libc::SYS_syncfs)]);
-            let mut batch = batch_of(Durability::Full);
+            deny(
+                libc::EIO,
+                &[libc::SYS_syncfs, libc::SYS_fsync].map(Rule::call),
+            );
+            let mut batch = PublishBatch::new();
+            batch.stop_at_first_error(stop);
             for (i, file) in files.into_iter().enumerate() {
                 batch.add(file, dir.join(i.to_string()));
             }
             batch.commit()
         });
-        assert_eq!(report.into_result().unwrap(), 20);
-        (0..20).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+        assert_eq!(
+            (report.published(), report.failures().len()),
+            (published, 20)
+        );
+        let spoilt =
+            |(_, error): &&(usize, PublishError)| error.kind() == PublishErrorKind::SyncFailed;
+        let expected = if stop { 1 } else { 20 };
+        assert_eq!(report.failures().iter().filter(spoilt).count(), expected);
+        let (_, error) = report.into_failures().remove(0);
+        let again = given_back(error).publish(bed.path("again")).unwrap_err();
+        assert_eq!(again.kind(), PublishErrorKind::SyncFailed);
     }
+    assert_eq!(bed.names(), [""; 0]);
+}
 
-    fn a_spoilt_file_stays_spoilt(bed: &Bed) {
-        let (file, path) = (bed.file("lost"), bed.path("new"));
-        let error = in_thread(move || {
-            deny(libc::EIO, &[Rule::call(libc::SYS_fsync)]);
-            file.publish(path).unwrap_err()
-        });
-        for level in LEVELS {
-            let mut batch = batch_of(level);
-            batch.add(bed.file("sound"), bed.path("sound"));
-            assert_eq!(batch.commit().published(), 1);
-            fs::remove_file(bed.path("sound")).unwrap();
-        }
-        let mut batch = batch_of(Durability::None);
-        batch.add(given_back(error), bed.path("new"));
-        let report = batch.commit();
-        assert_eq!(report.failures()[0].1.kind(), PublishErrorKind::SyncFailed);
-        assert!(!bed.path("new").exists());
-    }
-
-    fn progress_is_told(bed: &Bed) {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let mut batch = PublishBatch::new();
-        let log = Arc::clone(&told);
-        batch.on_progress(move |progress| log.lock().unwrap().push(progress));
-        for i in 0..10 {
-            batch.add(bed.file("12345"), bed.path(i.to_string()));
-        }
-        batch.commit().into_result().unwrap();
-        let told = told.lock().unwrap();
-        let last = told.last().unwrap();
-        assert_eq!((last.queued, last.synced_bytes, last.named), (10, 50, 10));
-        let grows = |pair: &[linkable::BatchProgress]| {
-            pair[0].named <= pair[1].named && pair[0].synced_bytes <= pair[1].synced_bytes
-        };
-        assert!(told.windows(2).all(grows) && told[0].named == 0);
-        (0..10).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
-    }
-
-    fn a_directory_that_cannot_be_read_is_made_durable_all_the_same(bed: &Bed) {
-        fs::set_permissions(bed.dir(), fs::Permissions::from_mode(0o333)).unwrap();
-        kernel::give_to_ordinary_user(bed.dir());
-        let dir = bed.dir().to_owned();
-        in_thread(move || {
-            kernel::as_ordinary_user();
-            let mut batch = batch_of(Durability::Full);
-            for name in ["one", "two"] {
-                batch.add(OpenOptions::new().anonymous_in(&dir).unwrap(), dir.join(name));
-            }
-            assert_eq!(batch.commit().into_result().unwrap(), 2);
-        });
-        fs::set_permissions(bed.dir(), fs::Permissions::from_mode(0o777)).unwrap();
-    }
-
-    #[serial_test::serial]
-    fn a_batch_larger_than_the_limit_of_descriptors_is_committed_in_chunks(bed: &Bed) {
-        const FILES: usize = 1_000;
-        let before = getrlimit(Resource::Nofile);
-        let (current, maximum) = (Some(256), before.maximum);
-        setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+/// syncfs(2) does not tell which file it was.
+fn where_the_file_system_cannot_be_synced_each_file_is(bed: &Bed) {
+    let files: Vec<_> = (0..20).map(|i| bed.file(&format!("{i}"))).collect();
+    let dir = bed.dir().to_owned();
+    let report = in_thread(move || {
+        deny(libc::EIO, &[Rule::call(libc::SYS_syncfs)]);
         let mut batch = batch_of(Durability::Full);
-        let open = |i: usize| {
-            let dir = bed.path(format!("{}", i % 7));
-            let _ = fs::create_dir(&dir);
-            let file = OpenOptions::new().anonymous_in(&dir);
-            file.map(|file| (file, dir.join(i.to_string())))
-        };
-        let outcome = (0..FILES).try_for_each(|i| {
-            let (mut file, path) = open(i)?;
-            write!(file, "{i}")?;
-            batch.add(file, path);
-            std::io::Result::Ok(())
-        });
-        let report = batch.commit();
-        setrlimit(Resource::Nofile, before).unwrap();
-        outcome.unwrap();
-        assert_eq!(report.into_result().unwrap(), FILES);
-        for i in 0..FILES {
-            assert_eq!(bed.read(format!("{}/{i}", i % 7)), i.to_string());
+        for (i, file) in files.into_iter().enumerate() {
+            batch.add(file, dir.join(i.to_string()));
         }
+        batch.commit()
+    });
+    assert_eq!(report.into_result().unwrap(), 20);
+    (0..20).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+}
+
+fn a_spoilt_file_stays_spoilt(bed: &Bed) {
+    let (file, path) = (bed.file("lost"), bed.path("new"));
+    let error = in_thread(move || {
+        deny(libc::EIO, &[Rule::call(libc::SYS_fsync)]);
+        file.publish(path).unwrap_err()
+    });
+    for level in LEVELS {
+        let mut batch = batch_of(level);
+        batch.add(bed.file("sound"), bed.path("sound"));
+        assert_eq!(batch.commit().published(), 1);
+        fs::remove_file(bed.path("sound")).unwrap();
+    }
+    let mut batch = batch_of(Durability::None);
+    batch.add(given_back(error), bed.path("new"));
+    let report = batch.commit();
+    assert_eq!(report.failures()[0].1.kind(), PublishErrorKind::SyncFailed);
+    assert!(!bed.path("new").exists());
+}
+
+fn progress_is_told(bed: &Bed) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let mut batch = PublishBatch::new();
+    let log = Arc::clone(&told);
+    batch.on_progress(move |progress| log.lock().unwrap().push(progress));
+    for i in 0..10 {
+        batch.add(bed.file("12345"), bed.path(i.to_string()));
+    }
+    batch.commit().into_result().unwrap();
+    let told = told.lock().unwrap();
+    let last = told.last().unwrap();
+    assert_eq!((last.queued, last.synced_bytes, last.named), (10, 50, 10));
+    let grows = |pair: &[linkable::BatchProgress]| {
+        pair[0].named <= pair[1].named && pair[0].synced_bytes <= pair[1].synced_bytes
+    };
+    assert!(told.windows(2).all(grows) && told[0].named == 0);
+    (0..10).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+}
+
+fn a_directory_that_cannot_be_read_is_made_durable_all_the_same(bed: &Bed) {
+    fs::set_permissions(bed.dir(), fs::Permissions::from_mode(0o333)).unwrap();
+    testbed::give_to_ordinary_user(bed.dir());
+    let dir = bed.dir().to_owned();
+    in_thread(move || {
+        testbed::as_ordinary_user();
+        let mut batch = batch_of(Durability::Full);
+        for name in ["one", "two"] {
+            batch.add(
+                OpenOptions::new().anonymous_in(&dir).unwrap(),
+                dir.join(name),
+            );
+        }
+        assert_eq!(batch.commit().into_result().unwrap(), 2);
+    });
+    fs::set_permissions(bed.dir(), fs::Permissions::from_mode(0o777)).unwrap();
+}
+
+fn a_batch_larger_than_the_limit_of_descriptors_is_committed_in_chunks(bed: &Bed) {
+    const FILES: usize = 1_000;
+    let before = getrlimit(Resource::Nofile);
+    let (current, maximum) = (Some(256), before.maximum);
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    let mut batch = batch_of(Durability::Full);
+    let open = |i: usize| {
+        let dir = bed.path(format!("{}", i % 7));
+        let _ = fs::create_dir(&dir);
+        let file = OpenOptions::new().anonymous_in(&dir);
+        file.map(|file| (file, dir.join(i.to_string())))
+    };
+    let outcome = (0..FILES).try_for_each(|i| {
+        let (mut file, path) = open(i)?;
+        write!(file, "{i}")?;
+        batch.add(file, path);
+        std::io::Result::Ok(())
+    });
+    let report = batch.commit();
+    setrlimit(Resource::Nofile, before).unwrap();
+    outcome.unwrap();
+    assert_eq!(report.into_result().unwrap(), FILES);
+    for i in 0..FILES {
+        assert_eq!(bed.read(format!("{}/{i}", i % 7)), i.to_string());
     }
 }
 

@@ -1,15 +1,18 @@
-//! A real disk that fails: what a failed sync means to the file.
+//! Durability: what is synced, and what a failed sync means to the file.
 
 mod common;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
-use common::kernel;
-use common::{contents, in_thread};
-use linkable::{
-    Durability, OpenOptionsAnonymousExt, PublishError, PublishErrorKind, PublishOptions,
-};
+use common::{contents, given_back, on_both_routes, Bed, LEVELS};
+use linkable::{Durability, OpenOptionsAnonymousExt, PublishErrorKind, PublishOptions};
+use testbed::{in_thread, with_fault, FileSystem, Kind, Mounted, Rule};
+
+on_both_routes! {
+    a_failed_content_sync_spoils_the_file_for_good,
+    without_durability_nothing_is_synced,
+}
 
 /// The file system has promised room that the disk under it does not have: an image with holes, in
 /// a full tmpfs. write(2) succeeds, and fsync(2) finds out.
@@ -19,12 +22,11 @@ fn a_disk_that_is_full_only_at_the_sync_spoils_the_file() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().to_owned();
     in_thread(move || {
-        kernel::own_mounts();
-        let [small, mounted] = ["small", "mounted"].map(|name| path.join(name));
-        fs::create_dir(&small).unwrap();
-        fs::create_dir(&mounted).unwrap();
-        kernel::mount_new("tmpfs", &small, "size=12m");
-        kernel::mount_made("ext4", &[], &small.join("image"), 64 << 20, &mounted);
+        testbed::own_mounts();
+        let small = Mounted::new("tmpfs", path.join("small"), "size=12m");
+        fs::create_dir(path.join("mounted")).unwrap();
+        let disk = FileSystem::from(Kind::Ext4).image_in(&small);
+        let mounted = disk.mount(&path.join("mounted")).unwrap();
         linkable::write(mounted.join("file"), "old").unwrap();
 
         let mut file = OpenOptions::new()
@@ -39,9 +41,7 @@ fn a_disk_that_is_full_only_at_the_sync_spoils_the_file() {
             [Some(libc::ENOSPC), Some(libc::EIO)].contains(&errno),
             "{errno:?}"
         );
-        let PublishError::NotPublished { file, .. } = error else {
-            panic!("{error:?}")
-        };
+        let file = given_back(error);
 
         // A second fsync(2) may well succeed: it has nothing left to write.
         let mut options = PublishOptions::new();
@@ -54,7 +54,50 @@ fn a_disk_that_is_full_only_at_the_sync_spoils_the_file() {
             contents(fs::File::open(mounted.join("file")).unwrap()),
             "old"
         );
-        kernel::unmount_at(&mounted);
-        kernel::unmount_at(&small);
     });
+}
+
+fn a_failed_content_sync_spoils_the_file_for_good(bed: &Bed) {
+    let (file, path) = (bed.file("lost"), bed.path("new"));
+    let error = with_fault(libc::EIO, vec![Rule::call(libc::SYS_fsync)], move || {
+        file.publish(path).unwrap_err()
+    });
+    assert_eq!(error.kind(), PublishErrorKind::SyncFailed);
+    assert_eq!(error.io_error().raw_os_error(), Some(libc::EIO));
+    let mut file = given_back(error);
+    assert!(!bed.path("new").exists());
+
+    // Now fsync(2) works again, and would say that all is well.
+    for durability in LEVELS {
+        let mut options = PublishOptions::new();
+        options.durability(durability).replace(true);
+        // Other errors in between do not make it sound again.
+        file = given_back(options.publish(file, bed.path("a\0b")).unwrap_err());
+        file = given_back(options.publish(file, bed.path("missing/new")).unwrap_err());
+        let error = options.publish(file, bed.path("new")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::SyncFailed);
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::EIO));
+        file = given_back(error);
+    }
+    assert_eq!(contents(&file), "lost");
+    drop(file);
+    assert_eq!(bed.names(), [""; 0]);
+}
+
+fn without_durability_nothing_is_synced(bed: &Bed) {
+    let (file, path) = (bed.file("whole"), bed.path("new"));
+    let syncs = [
+        libc::SYS_fsync,
+        libc::SYS_fdatasync,
+        libc::SYS_sync,
+        libc::SYS_syncfs,
+    ];
+    let syncs = syncs.map(Rule::call);
+    with_fault(libc::EIO, syncs.to_vec(), move || {
+        PublishOptions::new()
+            .durability(Durability::None)
+            .publish(file, path)
+            .unwrap()
+    });
+    assert_eq!(bed.read("new"), "whole");
 }

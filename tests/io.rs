@@ -7,8 +7,20 @@ use std::io::{IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
-use common::{contents, in_thread, kernel, on_both_routes, Bed};
+use common::{contents, on_both_routes, Bed};
 use linkable::LinkableFile;
+use testbed::in_thread;
+
+on_both_routes! {
+    it_reads_writes_and_seeks,
+    it_is_the_file_that_it_lends,
+    it_becomes_a_file_or_a_descriptor,
+    reopen_gives_an_offset_of_its_own,
+    reopen_does_what_the_mode_allows,
+    the_descriptor_is_closed_on_exec,
+    it_can_be_sent_shared_and_published_by_another_thread,
+    attributes_set_beforehand_are_published_with_it,
+}
 
 /// The same with the handle itself and with a reference to it.
 fn read_write_seek(mut file: impl Read + Write + Seek) {
@@ -38,81 +50,87 @@ fn read_write_seek(mut file: impl Read + Write + Seek) {
     assert_eq!(all, "three four");
 }
 
-on_both_routes! {
-    fn it_reads_writes_and_seeks(bed: &Bed) {
-        read_write_seek(bed.open());
-        read_write_seek(&bed.open());
-    }
+fn it_reads_writes_and_seeks(bed: &Bed) {
+    read_write_seek(bed.open());
+    read_write_seek(&bed.open());
+}
 
-    fn it_is_the_file_that_it_lends(bed: &Bed) {
-        let mut file = bed.file("same");
-        assert_eq!(file.as_fd().as_raw_fd(), file.as_raw_fd());
-        assert_eq!(file.as_file().as_raw_fd(), file.as_raw_fd());
-        file.as_file_mut().set_len(2).unwrap();
-        assert_eq!(contents(&file), "sa");
-    }
+fn it_is_the_file_that_it_lends(bed: &Bed) {
+    let mut file = bed.file("same");
+    assert_eq!(file.as_fd().as_raw_fd(), file.as_raw_fd());
+    assert_eq!(file.as_file().as_raw_fd(), file.as_raw_fd());
+    file.as_file_mut().set_len(2).unwrap();
+    assert_eq!(contents(&file), "sa");
+}
 
-    fn it_becomes_a_file_or_a_descriptor(bed: &Bed) {
-        let number = |file: &LinkableFile| file.as_raw_fd();
-        let (file, descriptor) = (bed.open(), bed.open());
-        let numbers = (number(&file), number(&descriptor));
-        let (file, descriptor) = (File::from(file), OwnedFd::from(descriptor));
-        assert_eq!((file.as_raw_fd(), descriptor.as_raw_fd()), numbers);
-        assert_eq!(bed.names(), [""; 0]);
-    }
+fn it_becomes_a_file_or_a_descriptor(bed: &Bed) {
+    let number = |file: &LinkableFile| file.as_raw_fd();
+    let (file, descriptor) = (bed.open(), bed.open());
+    let numbers = (number(&file), number(&descriptor));
+    let (file, descriptor) = (File::from(file), OwnedFd::from(descriptor));
+    assert_eq!((file.as_raw_fd(), descriptor.as_raw_fd()), numbers);
+    assert_eq!(bed.names(), [""; 0]);
+}
 
-    fn reopen_gives_an_offset_of_its_own(bed: &Bed) {
-        let file = bed.file("from the start");
-        let mut again = file.reopen().unwrap();
-        assert_eq!(contents(&again), "from the start");
-        again.write_all(b"!").unwrap();
-        (&file).write_all(b"?").unwrap();
-        assert_eq!(contents(&file), "from the start?");
-    }
+fn reopen_gives_an_offset_of_its_own(bed: &Bed) {
+    let file = bed.file("from the start");
+    let mut again = file.reopen().unwrap();
+    assert_eq!(contents(&again), "from the start");
+    again.write_all(b"!").unwrap();
+    (&file).write_all(b"?").unwrap();
+    assert_eq!(contents(&file), "from the start?");
+}
 
-    fn reopen_does_what_the_mode_allows(bed: &Bed) {
-        kernel::give_to_ordinary_user(bed.dir());
-        let dir = bed.dir().to_owned();
-        in_thread(move || {
-            kernel::as_ordinary_user();
-            for (mode, readable, writable) in [
-                (0o600, true, true),
-                (0o400, true, false),
-                (0o200, false, true),
-            ] {
-                let mut options = std::fs::OpenOptions::new();
-                options.read(true).mode(mode);
-                let file = linkable::OpenOptionsAnonymousExt::anonymous_in(&options, &dir).unwrap();
-                let mut again = file.reopen().unwrap();
-                assert_eq!(again.read(&mut [0]).is_ok(), readable, "{mode:o}");
-                assert_eq!(again.write(b"x").is_ok(), writable, "{mode:o}");
-            }
-        });
-    }
+fn reopen_does_what_the_mode_allows(bed: &Bed) {
+    testbed::give_to_ordinary_user(bed.dir());
+    let dir = bed.dir().to_owned();
+    in_thread(move || {
+        testbed::as_ordinary_user();
+        for (mode, readable, writable) in [
+            (0o600, true, true),
+            (0o400, true, false),
+            (0o200, false, true),
+        ] {
+            let mut options = std::fs::OpenOptions::new();
+            options.read(true).mode(mode);
+            let file = linkable::OpenOptionsAnonymousExt::anonymous_in(&options, &dir).unwrap();
+            let mut again = file.reopen().unwrap();
+            assert_eq!(again.read(&mut [0]).is_ok(), readable, "{mode:o}");
+            assert_eq!(again.write(b"x").is_ok(), writable, "{mode:o}");
+        }
+    });
+}
 
-    fn the_descriptor_is_closed_on_exec(bed: &Bed) {
-        let file = bed.open();
-        let flags = rustix::io::fcntl_getfd(&file).unwrap();
-        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
-        let flags = rustix::io::fcntl_getfd(file.reopen().unwrap()).unwrap();
-        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
-    }
+fn the_descriptor_is_closed_on_exec(bed: &Bed) {
+    let file = bed.open();
+    let flags = rustix::io::fcntl_getfd(&file).unwrap();
+    assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    let flags = rustix::io::fcntl_getfd(file.reopen().unwrap()).unwrap();
+    assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+}
 
-    fn it_can_be_sent_shared_and_published_by_another_thread(bed: &Bed) {
-        fn send_and_sync<T: Send + Sync>(value: T) -> T { value }
-        let (file, path) = (send_and_sync(bed.file("sent")), bed.path("new"));
-        let file = std::thread::spawn(move || file.publish(path).unwrap()).join().unwrap();
-        assert_eq!(file.metadata().unwrap().ino(), bed.path("new").metadata().unwrap().ino(), "the inode");
-        assert_eq!(bed.read("new"), "sent");
+fn it_can_be_sent_shared_and_published_by_another_thread(bed: &Bed) {
+    fn send_and_sync<T: Send + Sync>(value: T) -> T {
+        value
     }
+    let (file, path) = (send_and_sync(bed.file("sent")), bed.path("new"));
+    let file = std::thread::spawn(move || file.publish(path).unwrap())
+        .join()
+        .unwrap();
+    assert_eq!(
+        file.metadata().unwrap().ino(),
+        bed.path("new").metadata().unwrap().ino(),
+        "the inode"
+    );
+    assert_eq!(bed.read("new"), "sent");
+}
 
-    fn attributes_set_beforehand_are_published_with_it(bed: &Bed) {
-        let file = bed.open();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o4711);
-        file.as_file().set_permissions(mode).unwrap();
-        file.as_file().set_modified(std::time::UNIX_EPOCH).unwrap();
-        file.publish(bed.path("new")).unwrap();
-        let new = bed.path("new").metadata().unwrap();
-        assert_eq!((new.mode() & 0o7777, new.mtime()), (0o4711, 0));
-    }
+fn attributes_set_beforehand_are_published_with_it(bed: &Bed) {
+    let file = bed.open();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o4711);
+    file.as_file().set_permissions(mode).unwrap();
+    file.as_file().set_modified(std::time::UNIX_EPOCH).unwrap();
+    file.publish(bed.path("new")).unwrap();
+    let new = bed.path("new").metadata().unwrap();
+    assert_eq!((new.mode() & 0o7777, new.mtime()), (0o4711, 0));
 }

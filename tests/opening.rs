@@ -7,350 +7,246 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{symlink, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use common::kernel::{self, Rule};
-use common::{contents, deny, in_thread, needs_o_tmpfile, on, on_both_routes, Bed, Route};
+use common::{contents, link_by_hand, on_both_routes, set_default_acl, Bed};
 use linkable::OpenOptionsAnonymousExt;
 use rustix::fs::{fcntl_getfl, OFlags};
 
 on_both_routes! {
-    fn nobody_sees_the_file(bed: &Bed) {
-        let file = bed.file("secret");
-        let visible: Vec<_> = bed.names().into_iter().filter(|n| !n.starts_with('.')).collect();
-        assert_eq!(visible, [""; 0]);
-        assert_eq!(bed.names().len(), usize::from(!bed.is_anonymous()));
-        drop(file);
-    }
+    nobody_sees_the_file,
+    the_default_options_open_for_writing_only,
+    read_is_honoured,
+    append_is_honoured,
+    what_is_always_so_for_a_new_file_is_ignored,
+    the_options_stay_as_they_were,
+    the_mode_is_that_of_a_plain_create,
+    #[ignore = "needs root, to have two groups"]
+    the_group_of_a_setgid_directory_is_inherited,
+    a_default_acl_is_inherited,
+    custom_flags_are_honoured,
+    flags_that_would_break_the_promise_are_refused,
+    a_directory_that_is_none_is_the_callers_error,
+    o_nofollow_means_the_directory,
+    a_dropped_file_leaves_nothing,
+    a_panic_leaves_nothing,
+    a_plain_file_can_be_taken_out_and_has_no_name,
+    a_scratch_file_never_has_a_name,
+}
 
-    fn the_temporary_name_is_short_and_recognisable(bed: &Bed) {
-        let _file = bed.open();
-        for name in bed.names() {
-            let random = name.strip_prefix(".linkable-").and_then(|n| n.strip_suffix(".tmp"));
-            assert!(random.is_some_and(|r| r.len() == 16), "{name}");
-        }
-    }
+fn nobody_sees_the_file(bed: &Bed) {
+    let file = bed.file("secret");
+    let visible: Vec<_> = bed
+        .names()
+        .into_iter()
+        .filter(|n| !n.starts_with('.'))
+        .collect();
+    assert_eq!(visible, [""; 0]);
+    assert_eq!(bed.names().len(), usize::from(!bed.is_anonymous()));
+    drop(file);
+}
 
-    fn the_default_options_open_for_writing_only(bed: &Bed) {
-        let mut file = bed.open_with(&OpenOptions::new());
-        file.write_all(b"x").unwrap();
-        let refused = file.read(&mut [0]).unwrap_err();
-        assert_eq!(refused.raw_os_error(), Some(libc::EBADF));
-    }
+fn the_default_options_open_for_writing_only(bed: &Bed) {
+    let mut file = bed.open_with(&OpenOptions::new());
+    file.write_all(b"x").unwrap();
+    let refused = file.read(&mut [0]).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(libc::EBADF));
+}
 
-    fn read_is_honoured(bed: &Bed) {
-        let mut file = bed.open_with(OpenOptions::new().read(true));
-        file.write_all(b"there and back").unwrap();
-        assert_eq!(contents(&file), "there and back");
-    }
+fn read_is_honoured(bed: &Bed) {
+    let mut file = bed.open_with(OpenOptions::new().read(true));
+    file.write_all(b"there and back").unwrap();
+    assert_eq!(contents(&file), "there and back");
+}
 
-    fn append_is_honoured(bed: &Bed) {
-        let mut file = bed.open_with(OpenOptions::new().read(true).append(true));
-        file.write_all(b"one").unwrap();
-        file.rewind().unwrap();
-        file.write_all(b"two").unwrap();
-        assert_eq!(contents(&file), "onetwo");
-    }
+fn append_is_honoured(bed: &Bed) {
+    let mut file = bed.open_with(OpenOptions::new().read(true).append(true));
+    file.write_all(b"one").unwrap();
+    file.rewind().unwrap();
+    file.write_all(b"two").unwrap();
+    assert_eq!(contents(&file), "onetwo");
+}
 
-    fn what_is_always_so_for_a_new_file_is_ignored(bed: &Bed) {
-        let mut options = OpenOptions::new();
-        options.create(true).create_new(true).truncate(true).write(false);
-        options.custom_flags(libc::O_CREAT | libc::O_TRUNC);
-        bed.open_with(&options).write_all(b"x").unwrap();
-        bed.open_with(options.append(true)).write_all(b"x").unwrap();
-    }
+fn what_is_always_so_for_a_new_file_is_ignored(bed: &Bed) {
+    let mut options = OpenOptions::new();
+    options
+        .create(true)
+        .create_new(true)
+        .truncate(true)
+        .write(false);
+    options.custom_flags(libc::O_CREAT | libc::O_TRUNC);
+    bed.open_with(&options).write_all(b"x").unwrap();
+    bed.open_with(options.append(true)).write_all(b"x").unwrap();
+}
 
-    fn the_options_stay_as_they_were(bed: &Bed) {
-        let mut options = OpenOptions::new();
-        options.read(true).mode(0o640).custom_flags(libc::O_SYNC);
-        let before = format!("{options:?}");
-        drop((bed.open_with(&options), bed.open_with(&options)));
-        assert_eq!(format!("{options:?}"), before);
-    }
+fn the_options_stay_as_they_were(bed: &Bed) {
+    let mut options = OpenOptions::new();
+    options.read(true).mode(0o640).custom_flags(libc::O_SYNC);
+    let before = format!("{options:?}");
+    drop((bed.open_with(&options), bed.open_with(&options)));
+    assert_eq!(format!("{options:?}"), before);
+}
 
-    fn the_mode_is_that_of_a_plain_create(bed: &Bed) {
-        kernel::own_fs();
-        for umask in [0, 0o022, 0o027, 0o077, 0o777] {
-            rustix::process::umask(rustix::fs::Mode::from_bits_retain(umask));
-            for mode in [None, Some(0), Some(0o600), Some(0o644), Some(0o777), Some(0o6755)] {
-                let mut options = OpenOptions::new();
-                if let Some(mode) = mode {
-                    options.mode(mode);
-                }
-                let plain = bed.path("plain");
-                let expected = options.clone().write(true).create(true).open(&plain).unwrap();
-                fs::remove_file(plain).unwrap();
-                let expected = expected.metadata().unwrap().mode();
+fn the_mode_is_that_of_a_plain_create(bed: &Bed) {
+    testbed::own_fs();
+    for umask in [0, 0o022, 0o027, 0o077, 0o777] {
+        rustix::process::umask(rustix::fs::Mode::from_bits_retain(umask));
+        for mode in [
+            None,
+            Some(0),
+            Some(0o600),
+            Some(0o644),
+            Some(0o777),
+            Some(0o6755),
+        ] {
+            let mut options = OpenOptions::new();
+            if let Some(mode) = mode {
+                options.mode(mode);
+            }
+            let plain = bed.path("plain");
+            let expected = options
+                .clone()
+                .write(true)
+                .create(true)
+                .open(&plain)
+                .unwrap();
+            fs::remove_file(plain).unwrap();
+            let expected = expected.metadata().unwrap().mode();
 
-                let file = bed.open_with(&options).publish(bed.path("new")).unwrap();
-                let scratch = options.scratch_in(bed.dir()).unwrap();
-                fs::remove_file(bed.path("new")).unwrap();
-                for found in [file, scratch] {
-                    let found = found.metadata().unwrap().mode();
-                    assert_eq!(found, expected, "{found:o}: mode {mode:?} umask {umask:o}");
-                }
+            let file = bed.open_with(&options).publish(bed.path("new")).unwrap();
+            let scratch = options.scratch_in(bed.dir()).unwrap();
+            fs::remove_file(bed.path("new")).unwrap();
+            for found in [file, scratch] {
+                let found = found.metadata().unwrap().mode();
+                assert_eq!(found, expected, "{found:o}: mode {mode:?} umask {umask:o}");
             }
         }
     }
-
-    #[ignore = "needs root, to have two groups"]
-    fn the_group_of_a_setgid_directory_is_inherited(bed: &Bed) {
-        kernel::give_to_ordinary_user(bed.dir());
-        fs::set_permissions(bed.dir(), Permissions::from_mode(0o2755)).unwrap();
-        let group = bed.dir().metadata().unwrap().gid();
-        assert_ne!(group, 0);
-        assert_eq!(bed.open().as_file().metadata().unwrap().gid(), group);
-    }
-
-    fn a_default_acl_is_inherited(bed: &Bed) {
-        const ACCESS: &str = "system.posix_acl_access";
-        // Version 2, then (tag, permissions, id): the owner, user 1234, group, mask, others.
-        let entries = [(1, 7, !0), (2, 4, 1234), (4, 5, !0), (16, 5, !0), (32, 0, !0_u32)];
-        let mut acl = 2_u32.to_le_bytes().to_vec();
-        for (tag, permissions, id) in entries {
-            acl.extend(u16::to_le_bytes(tag));
-            acl.extend(u16::to_le_bytes(permissions));
-            acl.extend(id.to_le_bytes());
-        }
-        let default = "system.posix_acl_default";
-        rustix::fs::setxattr(bed.dir(), default, &acl, rustix::fs::XattrFlags::empty()).unwrap();
-
-        let file = bed.open().publish(bed.path("new")).unwrap();
-        let plain = fs::File::create(bed.path("plain")).unwrap();
-        let acl_of = |file: &fs::File| {
-            let mut acl = [0; 256];
-            let len = rustix::fs::fgetxattr(file, ACCESS, &mut acl).unwrap();
-            acl[..len].to_vec()
-        };
-        assert_eq!(acl_of(&file), acl_of(&plain));
-        assert_eq!(file.metadata().unwrap().mode(), plain.metadata().unwrap().mode());
-    }
-
-    fn custom_flags_are_honoured(bed: &Bed) {
-        for flags in [
-            libc::O_SYNC,
-            libc::O_DSYNC,
-            libc::O_NOATIME,
-            libc::O_DIRECT,
-            libc::O_NONBLOCK | libc::O_SYNC,
-            libc::O_SYNC | libc::O_DIRECTORY,
-            libc::O_SYNC | libc::O_NOFOLLOW,
-        ] {
-            let file = bed.open_with(OpenOptions::new().custom_flags(flags));
-            let scratch = OpenOptions::new().custom_flags(flags).scratch_in(bed.dir()).unwrap();
-            let expected = flags & !(libc::O_DIRECTORY | libc::O_NOFOLLOW);
-            let expected = OFlags::from_bits_retain(expected.unsigned_abs());
-            assert!(fcntl_getfl(&file).unwrap().contains(expected), "{flags:#o}");
-            assert!(fcntl_getfl(&scratch).unwrap().contains(expected), "{flags:#o}");
-        }
-    }
-
-    fn flags_that_would_break_the_promise_are_refused(bed: &Bed) {
-        for (flag, name) in [(libc::O_EXCL, "scratch_in"), (libc::O_PATH, "O_PATH")] {
-            let mut options = OpenOptions::new();
-            options.custom_flags(flag | libc::O_SYNC);
-            let error = options.anonymous_in(bed.dir()).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            assert!(error.to_string().contains(name), "{error}");
-        }
-        let path = OpenOptions::new().custom_flags(libc::O_PATH).scratch_in(bed.dir());
-        assert_eq!(path.unwrap_err().kind(), ErrorKind::InvalidInput);
-    }
-
-    fn a_directory_that_is_none_is_the_callers_error(bed: &Bed) {
-        fs::write(bed.path("file"), "").unwrap();
-        symlink("loop", bed.path("loop")).unwrap();
-        symlink("nowhere", bed.path("dangling")).unwrap();
-        for (dir, errno) in [
-            (bed.path("missing"), libc::ENOENT),
-            (bed.path("dangling"), libc::ENOENT),
-            (Path::new("").into(), libc::ENOENT),
-            (bed.path("file"), libc::ENOTDIR),
-            (bed.path("file/below"), libc::ENOTDIR),
-            (bed.path("loop"), libc::ELOOP),
-            (bed.path("x".repeat(256)), libc::ENAMETOOLONG),
-        ] {
-            let options = OpenOptions::new();
-            let error = options.anonymous_in(&dir).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(errno), "{dir:?}");
-            let error = options.scratch_in(&dir).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(errno), "{dir:?}");
-        }
-        let error = OpenOptions::new().anonymous_in("a\0b").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    }
-
-    fn o_nofollow_means_the_directory(bed: &Bed) {
-        fs::create_dir(bed.path("real")).unwrap();
-        symlink("real", bed.path("link")).unwrap();
-        let mut options = OpenOptions::new();
-        drop(options.anonymous_in(bed.path("link")).unwrap());
-        options.custom_flags(libc::O_NOFOLLOW);
-        drop(options.anonymous_in(bed.path("real")).unwrap());
-        let refused = options.anonymous_in(bed.path("link")).unwrap_err();
-        assert_eq!(refused.raw_os_error(), Some(libc::ENOTDIR));
-    }
-
-    fn a_directory_need_not_be_readable(bed: &Bed) {
-        fs::set_permissions(bed.dir(), Permissions::from_mode(0o333)).unwrap();
-        kernel::give_to_ordinary_user(bed.dir());
-        let dir = bed.dir().to_owned();
-        in_thread(move || {
-            kernel::as_ordinary_user();
-            let file = OpenOptions::new().anonymous_in(&dir).unwrap();
-            file.publish(dir.join("new")).unwrap();
-        });
-        fs::set_permissions(bed.dir(), Permissions::from_mode(0o777)).unwrap();
-    }
-
-    fn a_directory_must_be_writable_and_searchable(bed: &Bed) {
-        let sub = bed.path("sub");
-        fs::create_dir(&sub).unwrap();
-        kernel::give_to_ordinary_user(&sub);
-        kernel::give_to_ordinary_user(bed.dir());
-        for mode in [0o555, 0o666] {
-            fs::set_permissions(&sub, Permissions::from_mode(mode)).unwrap();
-            let sub = sub.clone();
-            in_thread(move || {
-                kernel::as_ordinary_user();
-                let error = OpenOptions::new().anonymous_in(&sub).unwrap_err();
-                assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{mode:o}");
-            });
-        }
-    }
-
-    fn a_dropped_file_leaves_nothing(bed: &Bed) {
-        drop(bed.file("gone"));
-        assert_eq!(bed.names(), [""; 0]);
-    }
-
-    fn a_panic_leaves_nothing(bed: &Bed) {
-        let file = bed.file("gone");
-        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let _file = file;
-            std::panic::resume_unwind(Box::new("a panic"));
-        }));
-        assert!(panic.is_err());
-        assert_eq!(bed.names(), [""; 0]);
-    }
-
-    fn a_plain_file_can_be_taken_out_and_has_no_name(bed: &Bed) {
-        let file: fs::File = bed.file("still here").into();
-        assert_eq!(bed.names(), [""; 0]);
-        assert_eq!(contents(&file), "still here");
-        assert_eq!(file.metadata().unwrap().nlink(), 0);
-    }
-
-    fn a_scratch_file_never_has_a_name(bed: &Bed) {
-        let mut file = OpenOptions::new().read(true).scratch_in(bed.dir()).unwrap();
-        assert_eq!(bed.names(), [""; 0]);
-        file.write_all(b"scratch").unwrap();
-        assert_eq!(contents(&file), "scratch");
-        let link = rustix::fs::linkat(
-            rustix::fs::CWD,
-            format!("/proc/thread-self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)),
-            rustix::fs::CWD,
-            bed.path("name"),
-            rustix::fs::AtFlags::SYMLINK_FOLLOW,
-        );
-        assert_eq!(link, Err(rustix::io::Errno::NOENT));
-    }
 }
 
-/// Each errno that says "unsupported" makes a named file, and everything else goes on as before.
-#[test]
-fn four_errnos_fall_back() {
-    for errno in [libc::EOPNOTSUPP, libc::EISDIR, libc::ENOSYS, libc::EINVAL] {
-        on(Route::Named(errno), |bed| {
-            bed.file("whole").publish(bed.path("new")).unwrap();
-            bed.file("newer").replace(bed.path("new")).unwrap();
-            OpenOptions::new().scratch_in(bed.dir()).unwrap();
-            bed.holds_only("new", "newer");
-        });
-    }
+fn the_group_of_a_setgid_directory_is_inherited(bed: &Bed) {
+    testbed::give_to_ordinary_user(bed.dir());
+    fs::set_permissions(bed.dir(), Permissions::from_mode(0o2755)).unwrap();
+    let group = bed.dir().metadata().unwrap().gid();
+    assert_ne!(group, 0);
+    assert_eq!(bed.open().as_file().metadata().unwrap().gid(), group);
 }
 
-#[test]
-fn no_other_errno_falls_back() {
-    for errno in [
-        libc::EPERM,
-        libc::ENOENT,
-        libc::EIO,
-        libc::ENOMEM,
-        libc::EACCES,
-        libc::EBUSY,
-        libc::ENOTDIR,
-        libc::ENFILE,
-        libc::EMFILE,
-        libc::ENOSPC,
-        libc::EROFS,
-        libc::ELOOP,
-        libc::EDQUOT,
+fn a_default_acl_is_inherited(bed: &Bed) {
+    const ACCESS: &str = "system.posix_acl_access";
+    set_default_acl(bed.dir());
+    let file = bed.open().publish(bed.path("new")).unwrap();
+    let plain = fs::File::create(bed.path("plain")).unwrap();
+    let acl_of = |file: &fs::File| {
+        let mut acl = [0; 256];
+        let len = rustix::fs::fgetxattr(file, ACCESS, &mut acl).unwrap();
+        acl[..len].to_vec()
+    };
+    assert_eq!(acl_of(&file), acl_of(&plain));
+    assert_eq!(
+        file.metadata().unwrap().mode(),
+        plain.metadata().unwrap().mode()
+    );
+}
+
+fn custom_flags_are_honoured(bed: &Bed) {
+    for flags in [
+        libc::O_SYNC,
+        libc::O_DSYNC,
+        libc::O_NOATIME,
+        libc::O_DIRECT,
+        libc::O_NONBLOCK | libc::O_SYNC,
+        libc::O_SYNC | libc::O_DIRECTORY,
+        libc::O_SYNC | libc::O_NOFOLLOW,
     ] {
-        on(Route::Named(errno), move |bed| {
-            let Route::Named(errno) = bed.route else {
-                unreachable!()
-            };
-            let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(errno));
-            assert_eq!(bed.names(), [""; 0]);
-        });
+        let file = bed.open_with(OpenOptions::new().custom_flags(flags));
+        let scratch = OpenOptions::new()
+            .custom_flags(flags)
+            .scratch_in(bed.dir())
+            .unwrap();
+        let expected = flags & !(libc::O_DIRECTORY | libc::O_NOFOLLOW);
+        let expected = OFlags::from_bits_retain(expected.unsigned_abs());
+        assert!(fcntl_getfl(&file).unwrap().contains(expected), "{flags:#o}");
+        assert!(
+            fcntl_getfl(&scratch).unwrap().contains(expected),
+            "{flags:#o}"
+        );
     }
 }
 
-/// `EISDIR` may come from the file system; only uname(2) says that it was the kernel.
-#[test]
-fn support_is_not_remembered_from_one_directory_to_the_next() {
-    on(Route::Named(libc::EISDIR), |bed| drop(bed.open()));
-    on(Route::Anonymous, |bed| drop(bed.open()));
-}
-
-#[test]
-fn o_tmpfile_by_name_is_never_a_named_file() {
-    needs_o_tmpfile(&std::env::temp_dir());
-    for flags in [libc::O_TMPFILE, libc::O_TMPFILE & !libc::O_DIRECTORY] {
+fn flags_that_would_break_the_promise_are_refused(bed: &Bed) {
+    for (flag, name) in [(libc::O_EXCL, "scratch_in"), (libc::O_PATH, "O_PATH")] {
         let mut options = OpenOptions::new();
-        options.custom_flags(flags);
-        let anonymous = options.clone();
-        in_thread(move || {
-            assert!(anonymous
-                .anonymous_in(std::env::temp_dir())
-                .unwrap()
-                .is_anonymous());
-        });
-        in_thread(move || {
-            deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
-            let error = options.anonymous_in(std::env::temp_dir()).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP));
-        });
-    }
-}
-
-#[test]
-#[ignore = "needs root, to mount"]
-fn read_only_is_the_callers_error() {
-    for route in [Route::Anonymous, Route::Named(libc::EOPNOTSUPP)] {
-        on(route, |bed| {
-            kernel::own_mounts();
-            kernel::bind(bed.dir(), bed.dir());
-            kernel::make_read_only(bed.dir());
-            let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(libc::EROFS));
-            kernel::unmount_at(bed.dir());
-        });
-    }
-}
-
-/// ramfs has no `O_DIRECT`. open(2) finds that out after it has made a named file.
-#[test]
-#[ignore = "needs root, to mount"]
-fn a_flag_that_fails_late_leaves_no_litter() {
-    on(Route::Named(libc::EOPNOTSUPP), |bed| {
-        kernel::own_mounts();
-        kernel::mount_new("ramfs", bed.dir(), "");
-        let mut options = OpenOptions::new();
-        options.custom_flags(libc::O_DIRECT);
+        options.custom_flags(flag | libc::O_SYNC);
         let error = options.anonymous_in(bed.dir()).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
-        assert_eq!(bed.names(), [""; 0]);
-        kernel::unmount_at(bed.dir());
-    });
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    let path = OpenOptions::new()
+        .custom_flags(libc::O_PATH)
+        .scratch_in(bed.dir());
+    assert_eq!(path.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+fn a_directory_that_is_none_is_the_callers_error(bed: &Bed) {
+    fs::write(bed.path("file"), "").unwrap();
+    symlink("loop", bed.path("loop")).unwrap();
+    symlink("nowhere", bed.path("dangling")).unwrap();
+    for (dir, errno) in [
+        (bed.path("missing"), libc::ENOENT),
+        (bed.path("dangling"), libc::ENOENT),
+        (Path::new("").into(), libc::ENOENT),
+        (bed.path("file"), libc::ENOTDIR),
+        (bed.path("file/below"), libc::ENOTDIR),
+        (bed.path("loop"), libc::ELOOP),
+        (bed.path("x".repeat(256)), libc::ENAMETOOLONG),
+    ] {
+        let options = OpenOptions::new();
+        let error = options.anonymous_in(&dir).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(errno), "{dir:?}");
+        let error = options.scratch_in(&dir).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(errno), "{dir:?}");
+    }
+    let error = OpenOptions::new().anonymous_in("a\0b").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+fn o_nofollow_means_the_directory(bed: &Bed) {
+    fs::create_dir(bed.path("real")).unwrap();
+    symlink("real", bed.path("link")).unwrap();
+    let mut options = OpenOptions::new();
+    drop(options.anonymous_in(bed.path("link")).unwrap());
+    options.custom_flags(libc::O_NOFOLLOW);
+    drop(options.anonymous_in(bed.path("real")).unwrap());
+    let refused = options.anonymous_in(bed.path("link")).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(libc::ENOTDIR));
+}
+
+fn a_dropped_file_leaves_nothing(bed: &Bed) {
+    drop(bed.file("gone"));
+    assert_eq!(bed.names(), [""; 0]);
+}
+
+fn a_panic_leaves_nothing(bed: &Bed) {
+    let file = bed.file("gone");
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _file = file;
+        std::panic::resume_unwind(Box::new("a panic"));
+    }));
+    assert!(panic.is_err());
+    assert_eq!(bed.names(), [""; 0]);
+}
+
+fn a_plain_file_can_be_taken_out_and_has_no_name(bed: &Bed) {
+    let file: fs::File = bed.file("still here").into();
+    assert_eq!(bed.names(), [""; 0]);
+    assert_eq!(contents(&file), "still here");
+    assert_eq!(file.metadata().unwrap().nlink(), 0);
+}
+
+fn a_scratch_file_never_has_a_name(bed: &Bed) {
+    let mut file = OpenOptions::new().read(true).scratch_in(bed.dir()).unwrap();
+    assert_eq!(bed.names(), [""; 0]);
+    file.write_all(b"scratch").unwrap();
+    assert_eq!(contents(&file), "scratch");
+    let link = link_by_hand(&file, &bed.path("name"));
+    assert_eq!(link, Err(rustix::io::Errno::NOENT));
 }

@@ -11,8 +11,7 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex};
 
-use common::kernel::{deny, in_thread, Rule};
-use common::{contents, on, Bed, Route};
+use common::{contents, given_back, on, Bed, Route};
 use linkable::{
     Durability, LinkableFile, OpenOptionsAnonymousExt, PublishError, PublishErrorKind,
     PublishOptions,
@@ -21,8 +20,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, Index};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use testbed::{deny, in_thread, Rule};
 
 const DIRECTORIES: [&str; 2] = ["one", "two"];
+
 /// What the names in them stand for at first: nothing, unless they say so.
 const NAMES: [&str; 6] = ["a", "b", "directory", "symlink", "missing/c", "d/"];
 
@@ -173,9 +174,7 @@ impl<'a> Model<'a> {
             }
             (Err(error), Err(kind)) => {
                 assert_eq!(error.kind(), kind, "{error:?}");
-                let PublishError::NotPublished { file, .. } = error else {
-                    panic!("{error:?}")
-                };
+                let file = given_back(error);
                 assert_eq!(contents(&file), written);
                 self.files.push((file, written));
                 format!("{kind:?}")

@@ -9,13 +9,46 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use common::kernel::{self, Rule};
-use common::trace::{self, names, Call};
-use common::{deny, in_thread, needs_noreplace, needs_o_tmpfile};
+use common::trace::{names, traced, Call, Strace};
+use common::{given_back, needs_noreplace, needs_o_tmpfile};
 use linkable::{
     Durability, OpenOptionsAnonymousExt, PublishBatch, PublishError, PublishErrorKind,
     PublishOptions,
 };
+use testbed::{deny, in_thread, FileSystem, Kind, Mounted, Rule};
+
+traced! {
+    a_new_name_costs_four_calls,
+    replacing_an_absent_file_costs_four_calls,
+    replacing_a_file_costs_six_calls,
+    contents_is_one_sync_and_comes_before_the_name,
+    nothing_is_synced_between_link_and_rename,
+    a_durable_new_name_is_one_sync_before_and_one_after,
+    a_durable_replace_is_the_same_around_the_rename,
+    a_named_publish_costs_nine_calls,
+    nobody_asks_for_the_times_of_an_unnamed_file,
+    nobody_asks_for_the_times_of_a_named_file,
+    where_only_procfs_serves_it_is_tried_first_the_next_time,
+    a_batch_has_one_flush_for_contents_and_one_for_each_directory,
+    #[ignore = "needs root and mkfs.btrfs"]
+    on_old_btrfs_a_temporary_name_comes_before_the_sync,
+    #[ignore = "needs root and mkfs.ext2"]
+    without_a_journal_a_temporary_name_comes_before_the_sync,
+    #[ignore = "needs root and mkfs.ext4"]
+    with_a_journal_the_name_comes_after_the_sync,
+    #[ignore = "needs root and mkfs.ext4"]
+    a_file_system_is_asked_for_its_journal_once,
+    #[ignore = "needs root, mkfs.ext4 and mkfs.ext2"]
+    another_file_system_in_its_place_is_asked_again,
+    #[ignore = "needs root and mkfs.btrfs"]
+    on_btrfs_the_names_of_a_large_batch_are_synced_together,
+    a_kernel_without_o_tmpfile_is_asked_once,
+    a_directory_that_cannot_be_read_is_made_durable_by_the_file,
+    a_directory_that_cannot_be_synced_is_not_durable_but_published,
+    a_copy_that_cannot_be_synced_spoils_nothing_but_itself,
+    a_copy_is_made_by_the_kernel,
+    a_directory_exchanged_while_opening_gets_no_litter,
+}
 
 /// Opens a file in `dir`, writes to it, gives it the name `new` and closes it.
 fn save(dir: &Path, replace: bool, durability: Durability) {
@@ -27,12 +60,17 @@ fn save(dir: &Path, replace: bool, durability: Durability) {
 }
 
 /// The calls of an anonymous `save` in a directory where `new` is there or not.
-fn calls_of_save(test: &str, taken: bool, replace: bool, durability: Durability) -> Vec<Call> {
+fn calls_of_save(strace: &Strace, taken: bool, replace: bool, durability: Durability) -> Vec<Call> {
     needs_o_tmpfile(&std::env::temp_dir());
-    calls_of_any_save(test, taken, replace, durability)
+    calls_of_any_save(strace, taken, replace, durability)
 }
 
-fn calls_of_any_save(test: &str, taken: bool, replace: bool, durability: Durability) -> Vec<Call> {
+fn calls_of_any_save(
+    strace: &Strace,
+    taken: bool,
+    replace: bool,
+    durability: Durability,
+) -> Vec<Call> {
     let dir = tempfile::tempdir().unwrap();
     // The first sync asks how old the kernel is, and what kind of file system this is.
     save(dir.path(), false, durability);
@@ -40,44 +78,32 @@ fn calls_of_any_save(test: &str, taken: bool, replace: bool, durability: Durabil
     if !taken {
         fs::remove_file(dir.path().join("new")).unwrap();
     }
-    let mut calls = trace::calls(test, &[], || save(dir.path(), replace, durability));
+    let mut calls = strace.calls(&[], || save(dir.path(), replace, durability));
     // Before Linux 6.8 it is asked every time.
     calls.retain(|call| call.name != "fstatfs");
     calls
 }
 
-#[test]
-#[ignore = "needs strace"]
-fn a_new_name_costs_four_calls() {
-    let test = "a_new_name_costs_four_calls";
-    let calls = calls_of_save(test, false, false, Durability::None);
+fn a_new_name_costs_four_calls(strace: &Strace) {
+    let calls = calls_of_save(strace, false, false, Durability::None);
     assert_eq!(names(&calls), ["openat", "write", "linkat", "close"]);
 }
 
-#[test]
-#[ignore = "needs strace"]
-fn replacing_an_absent_file_costs_four_calls() {
-    let test = "replacing_an_absent_file_costs_four_calls";
-    let calls = calls_of_save(test, false, true, Durability::None);
+fn replacing_an_absent_file_costs_four_calls(strace: &Strace) {
+    let calls = calls_of_save(strace, false, true, Durability::None);
     assert_eq!(names(&calls), ["openat", "write", "linkat", "close"]);
 }
 
-#[test]
-#[ignore = "needs strace"]
-fn replacing_a_file_costs_six_calls() {
-    let test = "replacing_a_file_costs_six_calls";
-    let calls = calls_of_save(test, true, true, Durability::None);
+fn replacing_a_file_costs_six_calls(strace: &Strace) {
+    let calls = calls_of_save(strace, true, true, Durability::None);
     assert_eq!(
         names(&calls),
         ["openat", "write", "linkat", "linkat", "renameat", "close"]
     );
 }
 
-#[test]
-#[ignore = "needs strace"]
-fn contents_is_one_sync_and_comes_before_the_name() {
-    let test = "contents_is_one_sync_and_comes_before_the_name";
-    let calls = calls_of_save(test, false, false, Durability::Contents);
+fn contents_is_one_sync_and_comes_before_the_name(strace: &Strace) {
+    let calls = calls_of_save(strace, false, false, Durability::Contents);
     assert_eq!(
         names(&calls),
         ["openat", "write", "statx", "fsync", "linkat", "close"]
@@ -85,22 +111,16 @@ fn contents_is_one_sync_and_comes_before_the_name() {
 }
 
 /// No sync between the temporary link and the rename: it would make the temporary name durable.
-#[test]
-#[ignore = "needs strace"]
-fn nothing_is_synced_between_link_and_rename() {
-    let test = "nothing_is_synced_between_link_and_rename";
-    let calls = calls_of_save(test, true, true, Durability::Contents);
+fn nothing_is_synced_between_link_and_rename(strace: &Strace) {
+    let calls = calls_of_save(strace, true, true, Durability::Contents);
     let expected = [
         "openat", "write", "statx", "fsync", "linkat", "linkat", "renameat", "close",
     ];
     assert_eq!(names(&calls), expected);
 }
 
-#[test]
-#[ignore = "needs strace"]
-fn a_durable_new_name_is_one_sync_before_and_one_after() {
-    let test = "a_durable_new_name_is_one_sync_before_and_one_after";
-    let calls = calls_of_save(test, false, false, Durability::Full);
+fn a_durable_new_name_is_one_sync_before_and_one_after(strace: &Strace) {
+    let calls = calls_of_save(strace, false, false, Durability::Full);
     let expected = [
         "openat", "write", "openat", "statx", "fsync", "linkat", "fsync", "close", "close",
     ];
@@ -115,11 +135,8 @@ fn a_durable_new_name_is_one_sync_before_and_one_after() {
     assert!(calls[5].text.contains(&format!(", {directory}, \"new\"")));
 }
 
-#[test]
-#[ignore = "needs strace"]
-fn a_durable_replace_is_the_same_around_the_rename() {
-    let test = "a_durable_replace_is_the_same_around_the_rename";
-    let calls = calls_of_save(test, true, true, Durability::Full);
+fn a_durable_replace_is_the_same_around_the_rename(strace: &Strace) {
+    let calls = calls_of_save(strace, true, true, Durability::Full);
     let expected = [
         "openat", "write", "openat", "statx", "fsync", "linkat", "linkat", "renameat", "fsync",
         "close", "close",
@@ -127,13 +144,10 @@ fn a_durable_replace_is_the_same_around_the_rename() {
     assert_eq!(names(&calls), expected);
 }
 
-#[test]
-#[ignore = "needs strace"]
-fn a_named_publish_costs_nine_calls() {
-    let test = "a_named_publish_costs_nine_calls";
+fn a_named_publish_costs_nine_calls(strace: &Strace) {
     needs_noreplace(tempfile::tempdir().unwrap().path());
     deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
-    let calls = calls_of_any_save(test, false, false, Durability::None);
+    let calls = calls_of_any_save(strace, false, false, Durability::None);
     let open = if cfg!(target_arch = "x86_64") {
         "open"
     } else {
@@ -147,20 +161,14 @@ fn a_named_publish_costs_nine_calls() {
 }
 
 /// From Linux 6.13 on that makes the sync of a file dearer.
-#[test]
-#[ignore = "needs strace"]
-fn nobody_asks_for_the_times_of_an_unnamed_file() {
-    let test = "nobody_asks_for_the_times_of_an_unnamed_file";
-    let calls = calls_of_save(test, true, true, Durability::Full);
+fn nobody_asks_for_the_times_of_an_unnamed_file(strace: &Strace) {
+    let calls = calls_of_save(strace, true, true, Durability::Full);
     asks_for_identity_only(&calls);
 }
 
-#[test]
-#[ignore = "needs strace"]
-fn nobody_asks_for_the_times_of_a_named_file() {
-    let test = "nobody_asks_for_the_times_of_a_named_file";
+fn nobody_asks_for_the_times_of_a_named_file(strace: &Strace) {
     deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
-    let calls = calls_of_any_save(test, true, true, Durability::Full);
+    let calls = calls_of_any_save(strace, true, true, Durability::Full);
     asks_for_identity_only(&calls);
 }
 
@@ -179,12 +187,9 @@ fn asks_for_identity_only(calls: &[Call]) {
 }
 
 /// What Linux before 6.10 does to ordinary users.
-#[test]
-#[ignore = "needs strace"]
-fn where_only_procfs_serves_it_is_tried_first_the_next_time() {
-    let test = "where_only_procfs_serves_it_is_tried_first_the_next_time";
+fn where_only_procfs_serves_it_is_tried_first_the_next_time(strace: &Strace) {
     deny(libc::ENOENT, &[Rule::link_empty_path()]);
-    let calls = calls_of_save(test, false, false, Durability::None);
+    let calls = calls_of_save(strace, false, false, Durability::None);
     assert_eq!(
         names(&calls),
         ["openat", "write", "fstat", "linkat", "fstat", "close"]
@@ -209,16 +214,13 @@ fn publish_in_batch(dirs: &[PathBuf], in_each: usize) {
 }
 
 /// All contents, with one flush; then all names; then each directory, once.
-#[test]
-#[ignore = "needs strace"]
-fn a_batch_has_one_flush_for_contents_and_one_for_each_directory() {
-    let test = "a_batch_has_one_flush_for_contents_and_one_for_each_directory";
+fn a_batch_has_one_flush_for_contents_and_one_for_each_directory(strace: &Strace) {
     let base = tempfile::tempdir().unwrap();
     let dirs = ["a", "b"].map(|name| base.path().join(name));
     for dir in &dirs {
         fs::create_dir(dir).unwrap();
     }
-    let calls = trace::calls(test, &[], || publish_in_batch(&dirs, 10));
+    let calls = strace.calls(&[], || publish_in_batch(&dirs, 10));
     let order: Vec<_> = names(&calls)
         .into_iter()
         .filter(|name| ["fsync", "syncfs", "linkat", "renameat2"].contains(name))
@@ -227,33 +229,18 @@ fn a_batch_has_one_flush_for_contents_and_one_for_each_directory() {
     assert_eq!(order, expected);
 }
 
-/// Makes the kernel call itself 2.6.
-fn as_old_kernel() {
-    const UNAME26: libc::c_ulong = 0x0002_0000;
-    // SAFETY: changes what uname(2) says, nothing else.
-    assert_ne!(unsafe { libc::personality(UNAME26) }, -1);
-}
-
 /// btrfs before 6.16 forgets an fsync(2) of a file that has no name.
-#[test]
-#[ignore = "needs root, strace and mkfs.btrfs"]
-fn on_old_btrfs_a_temporary_name_comes_before_the_sync() {
-    let test = "on_old_btrfs_a_temporary_name_comes_before_the_sync";
-    as_old_kernel();
-    kernel::own_mounts();
+fn on_old_btrfs_a_temporary_name_comes_before_the_sync(strace: &Strace) {
+    testbed::as_old_kernel();
+    testbed::own_mounts();
     let base = tempfile::tempdir().unwrap();
-    kernel::mount_new("tmpfs", base.path(), "");
-    let mounted = base.path().join("mounted");
-    fs::create_dir(&mounted).unwrap();
-    kernel::mount_made(
-        "btrfs",
-        &[],
-        &base.path().join("image"),
-        112 << 20,
-        &mounted,
-    );
-    let dir = mounted.clone();
-    let calls = trace::calls(test, &[], move || {
+    let memory = Mounted::new("tmpfs", base.path().join("memory"), "");
+    let at = memory.join("mounted");
+    fs::create_dir(&at).unwrap();
+    let disk = FileSystem::from(Kind::Btrfs).image_in(&memory);
+    let mounted = disk.mount(&at).unwrap();
+    let dir = at.clone();
+    let calls = strace.calls(&[], move || {
         save(&dir, false, Durability::Contents);
         save(&dir, true, Durability::Contents);
         save(&dir, true, Durability::None);
@@ -278,38 +265,35 @@ fn on_old_btrfs_a_temporary_name_comes_before_the_sync() {
         "a name that nobody meant"
     );
     drop(error);
-    kernel::unmount_at(&mounted);
-    kernel::unmount_at(base.path());
 }
 
 /// What is done in the directory of a new file system of the first of `kinds`, and then of the
 /// next, which is mounted in its place.
-fn calls_on(test: &str, kinds: &[&str], operation: fn(&Path)) -> Vec<Call> {
-    kernel::own_mounts();
+fn calls_on(strace: &Strace, kinds: &[Kind], operation: fn(&Path)) -> Vec<Call> {
+    testbed::own_mounts();
     let base = tempfile::tempdir().unwrap();
-    kernel::mount_new("tmpfs", base.path(), "");
-    let mounted = base.path().join("mounted");
-    fs::create_dir(&mounted).unwrap();
-    let image = base.path().join("image");
-    let mount = |kind| kernel::mount_made(kind, &[], &image, 112 << 20, &mounted);
+    let memory = Mounted::new("tmpfs", base.path().join("memory"), "");
+    let at = memory.join("mounted");
+    fs::create_dir(&at).unwrap();
+    let mount = |kind| {
+        let disk = FileSystem::from(kind).image_in(&memory);
+        Some(disk.mount(&at).unwrap())
+    };
     let (first, others) = kinds.split_first().unwrap();
-    mount(first);
-    let calls = trace::calls(test, &[], || {
-        operation(&mounted);
+    let mut mounted = mount(*first);
+    strace.calls(&[], || {
+        operation(&at);
         for kind in others {
-            kernel::unmount_at(&mounted);
-            mount(kind);
-            operation(&mounted);
+            drop(mounted.take());
+            mounted = mount(*kind);
+            operation(&at);
         }
-    });
-    kernel::unmount_at(&mounted);
-    kernel::unmount_at(base.path());
-    calls
+    })
 }
 
 /// What syncs a new file and what names it, in order.
-fn order_of_publish_on(test: &str, kinds: &[&str]) -> Vec<String> {
-    let calls = calls_on(test, kinds, |dir| save(dir, false, Durability::Contents));
+fn order_of_publish_on(strace: &Strace, kinds: &[Kind]) -> Vec<String> {
+    let calls = calls_on(strace, kinds, |dir| save(dir, false, Durability::Contents));
     let order = calls.into_iter().map(|call| call.name);
     order
         .filter(|name| ["fsync", "linkat", "renameat2"].contains(&name.as_str()))
@@ -317,27 +301,18 @@ fn order_of_publish_on(test: &str, kinds: &[&str]) -> Vec<String> {
 }
 
 /// The directory can be on the disk before the inode that it names.
-#[test]
-#[ignore = "needs root, strace and mkfs.ext2"]
-fn without_a_journal_a_temporary_name_comes_before_the_sync() {
-    let test = "without_a_journal_a_temporary_name_comes_before_the_sync";
-    let order = order_of_publish_on(test, &["ext2"]);
+fn without_a_journal_a_temporary_name_comes_before_the_sync(strace: &Strace) {
+    let order = order_of_publish_on(strace, &[Kind::Ext2]);
     assert_eq!(order, ["linkat", "fsync", "renameat2"]);
 }
 
-#[test]
-#[ignore = "needs root, strace and mkfs.ext4"]
-fn with_a_journal_the_name_comes_after_the_sync() {
-    let test = "with_a_journal_the_name_comes_after_the_sync";
-    let order = order_of_publish_on(test, &["ext4"]);
+fn with_a_journal_the_name_comes_after_the_sync(strace: &Strace) {
+    let order = order_of_publish_on(strace, &[Kind::Ext4]);
     assert_eq!(order, ["fsync", "linkat"]);
 }
 
-#[test]
-#[ignore = "needs root, strace and mkfs.ext4"]
-fn a_file_system_is_asked_for_its_journal_once() {
-    let test = "a_file_system_is_asked_for_its_journal_once";
-    let calls = calls_on(test, &["ext4"], |dir| {
+fn a_file_system_is_asked_for_its_journal_once(strace: &Strace) {
+    let calls = calls_on(strace, &[Kind::Ext4], |dir| {
         save(dir, false, Durability::Full);
         save(dir, true, Durability::Full);
     });
@@ -345,22 +320,16 @@ fn a_file_system_is_asked_for_its_journal_once() {
     assert_eq!(calls.iter().filter(asked).count(), 2);
 }
 
-#[test]
-#[ignore = "needs root, strace, mkfs.ext4 and mkfs.ext2"]
-fn another_file_system_in_its_place_is_asked_again() {
-    let test = "another_file_system_in_its_place_is_asked_again";
-    let order = order_of_publish_on(test, &["ext4", "ext2"]);
+fn another_file_system_in_its_place_is_asked_again(strace: &Strace) {
+    let order = order_of_publish_on(strace, &[Kind::Ext4, Kind::Ext2]);
     // In between, mkfs syncs.
     assert_eq!(order[..2], ["fsync", "linkat"]);
     assert_eq!(order[order.len() - 3..], ["linkat", "fsync", "renameat2"]);
 }
 
 /// fsync(2) of a directory is not enough after syncfs(2), and syncfs(2) not worth it for two files.
-#[test]
-#[ignore = "needs root, strace and mkfs.btrfs"]
-fn on_btrfs_the_names_of_a_large_batch_are_synced_together() {
-    let test = "on_btrfs_the_names_of_a_large_batch_are_synced_together";
-    let calls = calls_on(test, &["btrfs"], |dir| {
+fn on_btrfs_the_names_of_a_large_batch_are_synced_together(strace: &Strace) {
+    let calls = calls_on(strace, &[Kind::Btrfs], |dir| {
         publish_in_batch(&[dir.to_owned()], 10);
         fs::create_dir(dir.join("other")).unwrap();
         publish_in_batch(&[dir.join("other")], 2);
@@ -374,15 +343,12 @@ fn on_btrfs_the_names_of_a_large_batch_are_synced_together() {
 }
 
 /// A kernel that calls itself 2.6 and says `EISDIR` is from before `O_TMPFILE`.
-#[test]
-#[ignore = "needs strace"]
-fn a_kernel_without_o_tmpfile_is_asked_once() {
-    let test = "a_kernel_without_o_tmpfile_is_asked_once";
-    as_old_kernel();
+fn a_kernel_without_o_tmpfile_is_asked_once(strace: &Strace) {
+    testbed::as_old_kernel();
     deny(libc::EISDIR, &Rule::open_with(libc::O_TMPFILE));
     let dir = tempfile::tempdir().unwrap();
     let open = || drop(OpenOptions::new().anonymous_in(&dir).unwrap());
-    let first = trace::calls(test, &[], || {
+    let first = strace.calls(&[], || {
         open();
         open();
     });
@@ -391,16 +357,13 @@ fn a_kernel_without_o_tmpfile_is_asked_once() {
 }
 
 /// `-wx` is enough to create a file, but fsync(2) of a directory needs it open.
-#[test]
-#[ignore = "needs strace"]
-fn a_directory_that_cannot_be_read_is_made_durable_by_the_file() {
-    let test = "a_directory_that_cannot_be_read_is_made_durable_by_the_file";
+fn a_directory_that_cannot_be_read_is_made_durable_by_the_file(strace: &Strace) {
     let dir = tempfile::tempdir().unwrap();
-    kernel::give_to_ordinary_user(dir.path());
+    testbed::give_to_ordinary_user(dir.path());
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o333)).unwrap();
-    let calls = trace::calls(test, &[], || {
+    let calls = strace.calls(&[], || {
         in_thread(move || {
-            kernel::as_ordinary_user();
+            testbed::as_ordinary_user();
             save(dir.path(), false, Durability::Full);
             std::mem::forget(dir);
         });
@@ -417,11 +380,10 @@ fn a_directory_that_cannot_be_read_is_made_durable_by_the_file() {
 }
 
 /// The order of the syncs is fixed, so the second one is the directory's.
-fn with_a_failing_second_sync(test: &str, errno: &str, check: fn(&Path, PublishError)) {
+fn with_a_failing_second_sync(strace: &Strace, errno: &str, check: fn(&Path, PublishError)) {
     let dir = tempfile::tempdir().unwrap();
     let inject = format!("inject=fsync:error={errno}:when=2");
-    let calls = trace::calls(
-        test,
+    let calls = strace.calls(
         &["-e", "trace=fsync,?access,?faccessat", "-e", &inject],
         || {
             let file = OpenOptions::new().anonymous_in(&dir).unwrap();
@@ -437,11 +399,8 @@ fn with_a_failing_second_sync(test: &str, errno: &str, check: fn(&Path, PublishE
 }
 
 /// `EINVAL` is what network file systems say that cannot sync a directory at all.
-#[test]
-#[ignore = "needs strace"]
-fn a_directory_that_cannot_be_synced_is_not_durable_but_published() {
-    let test = "a_directory_that_cannot_be_synced_is_not_durable_but_published";
-    with_a_failing_second_sync(test, "EINVAL", |dir, error| {
+fn a_directory_that_cannot_be_synced_is_not_durable_but_published(strace: &Strace) {
+    with_a_failing_second_sync(strace, "EINVAL", |dir, error| {
         assert_eq!(error.kind(), PublishErrorKind::NotDurable);
         assert_eq!(error.io_error().raw_os_error(), Some(libc::EINVAL));
         let PublishError::NotDurable { file, path, .. } = error else {
@@ -457,10 +416,7 @@ fn a_directory_that_cannot_be_synced_is_not_durable_but_published() {
 }
 
 /// The first sync is the file's own, the second its copy's.
-#[test]
-#[ignore = "needs strace"]
-fn a_copy_that_cannot_be_synced_spoils_nothing_but_itself() {
-    let test = "a_copy_that_cannot_be_synced_spoils_nothing_but_itself";
+fn a_copy_that_cannot_be_synced_spoils_nothing_but_itself(strace: &Strace) {
     let dir = tempfile::tempdir().unwrap();
     deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);
     let inject = [
@@ -469,7 +425,7 @@ fn a_copy_that_cannot_be_synced_spoils_nothing_but_itself() {
         "-e",
         "inject=fsync:error=EIO:when=2",
     ];
-    let calls = trace::calls(test, &inject, || {
+    let calls = strace.calls(&inject, || {
         let mut file = OpenOptions::new().anonymous_in(&dir).unwrap();
         file.write_all(b"whole").unwrap();
         let mut options = PublishOptions::new();
@@ -478,9 +434,7 @@ fn a_copy_that_cannot_be_synced_spoils_nothing_but_itself() {
         assert_eq!(error.kind(), PublishErrorKind::Other);
         assert_eq!(error.io_error().raw_os_error(), Some(libc::EIO));
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
-        let PublishError::NotPublished { file, .. } = error else {
-            panic!("{error:?}")
-        };
+        let file = given_back(error);
         options.publish(file, dir.path().join("new")).unwrap();
         assert_eq!(fs::read(dir.path().join("new")).unwrap(), b"whole");
     });
@@ -488,13 +442,10 @@ fn a_copy_that_cannot_be_synced_spoils_nothing_but_itself() {
 }
 
 /// Blocks are shared where the file system can share them.
-#[test]
-#[ignore = "needs strace"]
-fn a_copy_is_made_by_the_kernel() {
-    let test = "a_copy_is_made_by_the_kernel";
+fn a_copy_is_made_by_the_kernel(strace: &Strace) {
     let dir = tempfile::tempdir().unwrap();
     deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);
-    let calls = trace::calls(test, &[], || {
+    let calls = strace.calls(&[], || {
         let mut file = OpenOptions::new().anonymous_in(&dir).unwrap();
         file.write_all(b"whole").unwrap();
         let mut options = PublishOptions::new();
@@ -507,10 +458,7 @@ fn a_copy_is_made_by_the_kernel() {
 }
 
 /// Between open(2) of the directory and that of the file, its path is given to another one.
-#[test]
-#[ignore = "needs strace"]
-fn a_directory_exchanged_while_opening_gets_no_litter() {
-    let test = "a_directory_exchanged_while_opening_gets_no_litter";
+fn a_directory_exchanged_while_opening_gets_no_litter(strace: &Strace) {
     let base = tempfile::tempdir().unwrap();
     let (dir, moved) = (base.path().join("dir"), base.path().join("moved"));
     fs::create_dir(&dir).unwrap();
@@ -518,7 +466,7 @@ fn a_directory_exchanged_while_opening_gets_no_litter() {
     // In its thread: O_TMPFILE, on aarch64 the directory, and the file, which has to wait.
     let nth = if cfg!(target_arch = "x86_64") { 2 } else { 3 };
     let delay = format!("inject=openat:delay_enter=500000:when={nth}");
-    let calls = trace::calls(test, &["-e", "trace=%file,close", "-e", &delay], || {
+    let calls = strace.calls(&["-e", "trace=%file,close", "-e", &delay], || {
         let opener = thread::spawn({
             let dir = dir.clone();
             move || OpenOptions::new().anonymous_in(dir).unwrap()

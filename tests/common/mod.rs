@@ -1,18 +1,21 @@
-//! What the tests share: a directory on one of the two routes, and faults that the kernel injects.
+//! What the tests share: a directory on one of the two routes, and questions about it.
 // Every test binary uses a part of this.
 #![allow(dead_code, unreachable_pub, unused_imports, unused_macros)]
 
-pub mod kernel;
 pub mod trace;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use linkable::{LinkableFile, OpenOptionsAnonymousExt, PublishError, PublishErrorKind};
-use rustix::fs::{open, renameat_with, Mode, OFlags, RenameFlags, CWD};
+use linkable::{Durability, LinkableFile, OpenOptionsAnonymousExt, PublishError, PublishErrorKind};
+use rustix::fs::{linkat, open, renameat_with, setxattr};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, XattrFlags, CWD};
+use testbed::{deny, in_thread, FileSystem, Mounted, Rule};
 
-pub use kernel::{deny, in_thread, Rule};
+/// All that can be promised of a publish.
+pub const LEVELS: [Durability; 3] = [Durability::None, Durability::Contents, Durability::Full];
 
 /// Where a file is until it is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,14 +85,19 @@ impl Bed {
 
     /// All names in the directory, in order.
     pub fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.dir()).unwrap();
-        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
-        let mut names: Vec<_> = entries
-            .map(|entry| name(entry).to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
+        names(self.dir())
     }
+}
+
+/// All names in a directory, in order.
+pub fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<_> = entries
+        .map(|entry| name(entry).to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
 }
 
 /// Runs `promise` in a thread that can go one route only, and finds the directory without litter.
@@ -123,6 +131,15 @@ impl Route {
     }
 }
 
+/// The file out of an error that says it was not published.
+#[track_caller]
+pub fn given_back(error: PublishError) -> LinkableFile {
+    match error {
+        PublishError::NotPublished { file, .. } => file,
+        error => panic!("{error:?}"),
+    }
+}
+
 /// The file out of an error, which must be of this kind and errno.
 #[track_caller]
 pub fn refused(
@@ -133,10 +150,86 @@ pub fn refused(
     let error = outcome.expect_err("published");
     assert_eq!(error.kind(), kind, "{error:?}");
     assert_eq!(error.io_error().raw_os_error(), Some(errno), "{error:?}");
-    match error {
-        PublishError::NotPublished { file, .. } => file,
-        error => panic!("{error:?}"),
+    given_back(error)
+}
+
+/// The operation failed with this errno.
+#[track_caller]
+pub fn fails<T>(outcome: io::Result<T>, errno: i32) {
+    let found = outcome.err().and_then(|error| error.raw_os_error());
+    assert_eq!(found, Some(errno));
+}
+
+/// A new file in a directory other than the bed's own.
+pub fn file_in(dir: &Path, contents: &str) -> LinkableFile {
+    let mut file = OpenOptions::new().read(true).anonymous_in(dir).unwrap();
+    file.write_all(contents.as_bytes()).unwrap();
+    file
+}
+
+/// Links an open file without the library, through procfs.
+pub fn link_by_hand(file: &impl AsRawFd, path: &Path) -> rustix::io::Result<()> {
+    let procfs = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
+    linkat(CWD, procfs, CWD, path, AtFlags::SYMLINK_FOLLOW)
+}
+
+pub fn publishes_and_replaces(bed: &Bed) {
+    bed.file("new").publish(bed.path("new")).unwrap();
+    bed.file("newer").replace(bed.path("new")).unwrap();
+    bed.holds_only("new", "newer");
+}
+
+/// The same as an ordinary user on Linux before 6.10, who needs procfs.
+pub fn publishes_and_replaces_by_procfs(bed: &Bed) {
+    deny(libc::ENOENT, &[Rule::link_empty_path()]);
+    testbed::as_ordinary_user_in(bed.dir());
+    publishes_and_replaces(bed);
+}
+
+/// Gives a directory a default ACL, which names user 1234.
+pub fn set_default_acl(dir: &Path) {
+    // Version 2, then (tag, permissions, id): the owner, user 1234, group, mask, others.
+    let entries = [
+        (1_u16, 7_u16, !0_u32),
+        (2, 4, 1234),
+        (4, 5, !0),
+        (16, 5, !0),
+        (32, 0, !0),
+    ];
+    let mut acl = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        acl.extend(tag.to_le_bytes());
+        acl.extend(permissions.to_le_bytes());
+        acl.extend(id.to_le_bytes());
     }
+    let name = "system.posix_acl_default";
+    setxattr(dir, name, &acl, XattrFlags::empty()).unwrap();
+}
+
+/// Runs `promise` in a new file system.
+pub fn on_disk(bed: &Bed, disk: impl Into<FileSystem>, promise: impl FnOnce(&Path)) {
+    testbed::own_mounts();
+    // What $TMPDIR is on may not be fit to hold an image.
+    let memory = Mounted::new("tmpfs", bed.path("memory"), "");
+    let at = memory.join("disk");
+    fs::create_dir(&at).unwrap();
+    let disk = disk.into().image_in(&memory).mount(&at).unwrap();
+    promise(&disk);
+}
+
+/// Runs `promise` with the lower layer of an overlay, where `dir/file` is, and with the merged one.
+/// The upper layer is a tmpfs with these options.
+pub fn on_overlay(bed: &Bed, upper: &str, promise: impl FnOnce(&Path, &Path)) {
+    testbed::own_mounts();
+    let lower = bed.path("lower");
+    fs::create_dir_all(lower.join("dir")).unwrap();
+    fs::write(lower.join("dir/file"), "old").unwrap();
+    let upper = Mounted::new("tmpfs", bed.path("upper"), upper);
+    let [data, work] = ["data", "work"].map(|name| upper.join(name));
+    fs::create_dir(&data).unwrap();
+    fs::create_dir(&work).unwrap();
+    let merged = Mounted::overlay(&lower, &data, &work, bed.path("merged"));
+    promise(&lower, &merged);
 }
 
 /// Fails with what the file system itself says, if that is no.
@@ -156,12 +249,11 @@ pub fn needs_noreplace(dir: &Path) {
     fs::remove_file(to).unwrap();
 }
 
-/// Makes each promise two tests, one for each route.
+/// Makes of each promise, a function of the same file, two tests: one for each route.
+///
+/// A function that is not listed is dead code, and a listed one that is not there does not compile.
 macro_rules! on_both_routes {
-    (anonymous: $anonymous:expr;
-     $($(#[$attribute:meta])* fn $promise:ident($bed:ident: &Bed) $body:block)*) => {
-        $(fn $promise($bed: &Bed) $body)*
-
+    (anonymous: $anonymous:expr; $($(#[$attribute:meta])* $promise:ident,)*) => {
         mod anonymous {
             use crate::common::Route;
             $($(#[$attribute])* #[test] fn $promise() {
@@ -175,7 +267,7 @@ macro_rules! on_both_routes {
             })*
         }
     };
-    ($($promises:tt)*) => { on_both_routes!{ anonymous: Route::Anonymous; $($promises)* } };
+    ($($promises:tt)*) => { on_both_routes! { anonymous: Route::Anonymous; $($promises)* } };
 }
 pub(crate) use on_both_routes;
 

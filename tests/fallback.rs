@@ -1,0 +1,242 @@
+//! File systems without `O_TMPFILE` or `RENAME_NOREPLACE`: when a named file steps in, and its
+//! temporary name.
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+
+use common::{file_in, names, needs_o_tmpfile, on, on_both_routes, refused, Bed, Route, LEVELS};
+use linkable::{
+    Durability, OpenOptionsAnonymousExt,
+    PublishErrorKind::{AlreadyExists, NeverLinkable, Other, Unsupported},
+    PublishOptions,
+};
+use testbed::{deny, in_thread, Mounted, Rule};
+
+on_both_routes! {
+    the_temporary_name_is_short_and_recognisable,
+}
+
+/// Both routes are forced elsewhere; here it is what there is.
+#[test]
+fn publish_goes_the_way_that_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let new = dir.path().join("new");
+    for durability in LEVELS {
+        let mut options = PublishOptions::new();
+        let outcome = options
+            .durability(durability)
+            .publish(file_in(dir.path(), "new"), &new);
+        if let Err(error) = outcome {
+            panic!("{:?}: {}", error.kind(), error.io_error());
+        }
+        assert_eq!(fs::read_to_string(&new).unwrap(), "new");
+        drop(refused(
+            file_in(dir.path(), "newer").publish(&new),
+            AlreadyExists,
+            libc::EEXIST,
+        ));
+        fs::remove_file(&new).unwrap();
+    }
+    assert_eq!(names(dir.path()), [""; 0]);
+}
+
+#[test]
+fn replace_goes_the_way_that_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    for durability in LEVELS {
+        let mut options = PublishOptions::new();
+        options.replace(true).durability(durability);
+        for text in ["absent", "there"] {
+            options.publish(file_in(dir.path(), text), &path).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        fs::remove_file(&path).unwrap();
+    }
+    linkable::write(&path, "written").unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "written");
+    assert_eq!(names(dir.path()), ["file"]);
+}
+
+/// Each errno that says "unsupported" makes a named file, and everything else goes on as before.
+#[test]
+fn four_errnos_fall_back() {
+    for errno in [libc::EOPNOTSUPP, libc::EISDIR, libc::ENOSYS, libc::EINVAL] {
+        on(Route::Named(errno), |bed| {
+            bed.file("whole").publish(bed.path("new")).unwrap();
+            bed.file("newer").replace(bed.path("new")).unwrap();
+            OpenOptions::new().scratch_in(bed.dir()).unwrap();
+            bed.holds_only("new", "newer");
+        });
+    }
+}
+
+#[test]
+fn no_other_errno_falls_back() {
+    for errno in [
+        libc::EPERM,
+        libc::ENOENT,
+        libc::EIO,
+        libc::ENOMEM,
+        libc::EACCES,
+        libc::EBUSY,
+        libc::ENOTDIR,
+        libc::ENFILE,
+        libc::EMFILE,
+        libc::ENOSPC,
+        libc::EROFS,
+        libc::ELOOP,
+        libc::EDQUOT,
+    ] {
+        on(Route::Named(errno), move |bed| {
+            let Route::Named(errno) = bed.route else {
+                unreachable!()
+            };
+            let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(errno));
+            assert_eq!(bed.names(), [""; 0]);
+        });
+    }
+}
+
+/// `EISDIR` may come from the file system; only uname(2) says that it was the kernel.
+#[test]
+fn support_is_not_remembered_from_one_directory_to_the_next() {
+    on(Route::Named(libc::EISDIR), |bed| drop(bed.open()));
+    on(Route::Anonymous, |bed| drop(bed.open()));
+}
+
+#[test]
+fn o_tmpfile_by_name_is_never_a_named_file() {
+    needs_o_tmpfile(&std::env::temp_dir());
+    for flags in [libc::O_TMPFILE, libc::O_TMPFILE & !libc::O_DIRECTORY] {
+        let mut options = OpenOptions::new();
+        options.custom_flags(flags);
+        let anonymous = options.clone();
+        in_thread(move || {
+            assert!(anonymous
+                .anonymous_in(std::env::temp_dir())
+                .unwrap()
+                .is_anonymous());
+        });
+        in_thread(move || {
+            deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
+            let error = options.anonymous_in(std::env::temp_dir()).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP));
+        });
+    }
+}
+
+/// ramfs has no `O_DIRECT`. open(2) finds that out after it has made a named file.
+#[test]
+#[ignore = "needs root, to mount"]
+fn a_flag_that_fails_late_leaves_no_litter() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        testbed::own_mounts();
+        let _mounted = Mounted::new("ramfs", bed.dir().to_owned(), "");
+        let mut options = OpenOptions::new();
+        options.custom_flags(libc::O_DIRECT);
+        let error = options.anonymous_in(bed.dir()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+        assert_eq!(bed.names(), [""; 0]);
+    });
+}
+
+fn the_temporary_name_is_short_and_recognisable(bed: &Bed) {
+    let _file = bed.open();
+    for name in bed.names() {
+        let random = name
+            .strip_prefix(".linkable-")
+            .and_then(|n| n.strip_suffix(".tmp"));
+        assert!(random.is_some_and(|r| r.len() == 16), "{name}");
+    }
+}
+
+/// Somebody else's file under the temporary name is not ours to remove.
+#[test]
+fn clean_up_removes_nothing_but_our_own_file() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        let file = bed.file("ours");
+        let name = bed.names().remove(0);
+        fs::remove_file(bed.path(&name)).unwrap();
+        fs::write(bed.path(&name), "theirs").unwrap();
+        drop(file);
+        assert_eq!(bed.read(&name), "theirs");
+        fs::remove_file(bed.path(&name)).unwrap();
+    });
+}
+
+/// Whether the file has other links does not matter: it is by this one that it would be renamed.
+#[test]
+fn without_its_temporary_name_a_file_can_have_no_other() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        let file = bed.file("kept");
+        let name = bed.path(bed.names().remove(0));
+        fs::hard_link(&name, bed.path("other")).unwrap();
+        fs::remove_file(name).unwrap();
+        drop(refused(
+            file.publish(bed.path("new")),
+            NeverLinkable,
+            libc::ENOENT,
+        ));
+        bed.holds_only("other", "kept");
+    });
+}
+
+/// Without RENAME_NOREPLACE the temporary name is linked to the final one and removed.
+#[test]
+fn without_noreplace_a_hard_link_never_replaces_either() {
+    for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP] {
+        on(Route::Named(libc::EOPNOTSUPP), move |bed| {
+            deny(errno, &[Rule::call(libc::SYS_renameat2)]);
+            bed.file("whole").publish(bed.path("new")).unwrap();
+            bed.holds_only("new", "whole");
+            let outcome = bed.open().publish(bed.path("new"));
+            drop(refused(outcome, AlreadyExists, libc::EEXIST));
+            bed.file("newer").replace(bed.path("new")).unwrap();
+            bed.holds_only("new", "newer");
+        });
+    }
+}
+
+#[test]
+fn without_noreplace_and_hard_links_publish_says_so_and_replace_works() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
+        deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);
+        let file = refused(
+            bed.file("whole").publish(bed.path("new")),
+            Unsupported,
+            libc::EINVAL,
+        );
+        file.replace(bed.path("new")).unwrap();
+        bed.holds_only("new", "whole");
+    });
+}
+
+/// A message queue can be created and unlinked, and that is all.
+#[test]
+#[ignore = "needs root, to mount"]
+fn where_nothing_can_be_renamed_nothing_is_left() {
+    let base = tempfile::tempdir().unwrap();
+    let dir = base.path().join("queues");
+    in_thread(move || {
+        testbed::own_mounts();
+        let queues = Mounted::new("mqueue", dir, "");
+        let mut file = OpenOptions::new().anonymous_in(&queues).unwrap();
+        assert!(!file.is_anonymous());
+        for replace in [false, true] {
+            let mut options = PublishOptions::new();
+            options.replace(replace).durability(Durability::None);
+            file = refused(
+                options.publish(file, queues.join("new")),
+                Other,
+                libc::EPERM,
+            );
+        }
+        drop(file);
+        assert_eq!(names(&queues), [""; 0]);
+    });
+}

@@ -1,0 +1,148 @@
+//! Sandboxes: seccomp, Landlock, AppArmor.
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+
+use common::{
+    contents, given_back, on, on_both_routes, publishes_and_replaces,
+    publishes_and_replaces_by_procfs, Bed, Route,
+};
+use linkable::{Durability, OpenOptionsAnonymousExt, PublishErrorKind, PublishOptions};
+use rustix::thread::{no_new_privs, set_no_new_privs};
+use testbed::{deny, in_child, in_thread, with_fault, AccessFs, BitFlags, Rule};
+
+on_both_routes! {
+    a_sandbox_without_statx_serves,
+    without_new_privileges_nothing_changes,
+    a_landlock_domain_with_the_rights_serves,
+    landlock_without_refer_keeps_a_file_in_its_directory,
+}
+
+/// Seccomp profiles that are older than the call have it so.
+fn a_sandbox_without_statx_serves(bed: &Bed) {
+    // In a child, as std could not clean up either.
+    assert!(in_child(|| {
+        deny(libc::EPERM, &[Rule::call(libc::SYS_statx)]);
+        drop(bed.file("dropped"));
+        publishes_and_replaces(bed);
+    }));
+}
+
+fn without_new_privileges_nothing_changes(bed: &Bed) {
+    set_no_new_privs(true).unwrap();
+    assert!(no_new_privs().unwrap());
+    publishes_and_replaces_by_procfs(bed);
+}
+
+fn a_landlock_domain_with_the_rights_serves(bed: &Bed) {
+    fs::create_dir(bed.path("dir")).unwrap();
+    testbed::landlock_without(BitFlags::EMPTY);
+    bed.file("new").publish(bed.path("dir/new")).unwrap();
+    bed.file("newer").replace(bed.path("dir/new")).unwrap();
+    assert_eq!(bed.read("dir/new"), "newer");
+    assert_eq!(fs::read_dir(bed.path("dir")).unwrap().count(), 1);
+}
+
+/// What Landlock denies in a domain that does not speak of it, too.
+fn landlock_without_refer_keeps_a_file_in_its_directory(bed: &Bed) {
+    fs::create_dir(bed.path("dir")).unwrap();
+    testbed::landlock_without(AccessFs::Refer.into());
+    let error = bed.file("kept").publish(bed.path("dir/new")).unwrap_err();
+    assert_eq!(error.kind(), PublishErrorKind::CrossesDevices);
+    assert_eq!(error.io_error().raw_os_error(), Some(libc::EXDEV));
+    assert!(error.to_string().contains("same directory"), "{error}");
+    let file = given_back(error);
+    file.publish(bed.path("new")).unwrap();
+    assert_eq!(bed.read("new"), "kept");
+}
+
+/// A sandbox that lets the file be opened and not be linked.
+#[test]
+fn a_sandbox_without_link_is_link_forbidden() {
+    for errno in [libc::EPERM, libc::EACCES, libc::ENOSYS] {
+        on(Route::Anonymous, move |bed| {
+            let (file, path) = (bed.file("intact"), bed.path("new"));
+            let error = with_fault(errno, Rule::link_unnamed(), move || {
+                file.publish(path).unwrap_err()
+            });
+            assert_eq!(error.kind(), PublishErrorKind::LinkForbidden);
+            assert_eq!(error.io_error().raw_os_error(), Some(errno));
+            assert!(error.to_string().contains("sandbox"), "{error}");
+            let file = given_back(error);
+            assert_eq!(contents(&file), "intact");
+            file.publish(bed.path("new")).unwrap();
+        });
+    }
+}
+
+/// Landlock asks for the right to make a file when the file gets its name.
+#[test]
+fn landlock_without_make_reg_is_link_forbidden() {
+    on(Route::Anonymous, |bed| {
+        fs::write(bed.path("taken"), "old").unwrap();
+        testbed::landlock_without(AccessFs::MakeReg.into());
+        let error = bed.file("intact").publish(bed.path("new")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::LinkForbidden);
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::EACCES));
+        assert!(error.to_string().contains("sandbox"), "{error}");
+        let file = given_back(error);
+        let error = file.replace(bed.path("taken")).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::LinkForbidden);
+        let file = given_back(error);
+        assert_eq!(contents(&file), "intact");
+        bed.holds_only("taken", "old");
+    });
+}
+
+/// A named file is made when it is opened, so there it is known at once.
+#[test]
+fn landlock_without_make_reg_refuses_to_open_a_named_file() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        testbed::landlock_without(AccessFs::MakeReg.into());
+        let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EACCES));
+        assert_eq!(bed.names(), [""; 0]);
+    });
+}
+
+/// Nothing is renamed or removed on the way to a new name.
+#[test]
+fn landlock_without_remove_file_lets_an_unnamed_file_be_published() {
+    on(Route::Anonymous, |bed| {
+        fs::create_dir(bed.path("dir")).unwrap();
+        let path = bed.path("dir/new");
+        let file = bed.file("new");
+        // Before a sync some file systems need a temporary name.
+        let mut options = PublishOptions::new();
+        options.durability(Durability::None);
+        in_thread(move || {
+            testbed::landlock_without(AccessFs::RemoveFile.into());
+            options.publish(file, path).unwrap();
+        });
+        assert_eq!(bed.read("dir/new"), "new");
+    });
+}
+
+/// AppArmor says `ENOENT` too, of a file that procfs shows.
+#[test]
+#[ignore = "needs root, to mount"]
+fn apparmor_is_told_from_a_file_that_can_have_no_name() {
+    for (label, kind) in [
+        ("profile (enforce)\n", PublishErrorKind::LinkForbidden),
+        ("unconfined\n", PublishErrorKind::NeverLinkable),
+    ] {
+        on(Route::Anonymous, move |bed| {
+            let label_file = bed.path("label");
+            fs::write(&label_file, label).unwrap();
+            let (file, path) = (bed.open(), bed.path("new"));
+            let error = in_thread(move || {
+                testbed::own_mounts();
+                testbed::bind(&label_file, "/proc/thread-self/attr/current".as_ref());
+                deny(libc::ENOENT, &Rule::link_unnamed());
+                file.publish(path).unwrap_err()
+            });
+            assert_eq!(error.kind(), kind);
+        });
+    }
+}
