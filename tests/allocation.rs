@@ -59,12 +59,12 @@ fn publish_new() {
 }
 
 #[test]
-fn a_new_name_allocates_nothing() {
+fn publishing_a_new_file_allocates_nothing() {
     on(Route::Anonymous, |_| publish_new());
 }
 
 #[test]
-fn a_new_name_by_way_of_procfs_allocates_nothing() {
+fn publishing_through_procfs_allocates_nothing() {
     on(Route::Anonymous, |_| {
         deny(libc::ENOENT, &[Rule::link_empty_path()]);
         publish_new();
@@ -72,6 +72,6 @@ fn a_new_name_by_way_of_procfs_allocates_nothing() {
 }
 
 #[test]
-fn an_allocation_would_be_seen() {
+fn the_counter_sees_an_allocation() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
 }

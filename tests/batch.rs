@@ -18,16 +18,16 @@ use testbed::{deny, in_thread, Rule};
 on_both_routes! {
     all_files_are_published_and_none_before_the_commit,
     a_dropped_batch_publishes_nothing,
-    publish_does_not_replace_and_replace_does,
+    a_batch_replaces_only_when_asked,
     one_failure_does_not_stop_the_others,
-    if_told_so_it_stops_at_the_first_error,
+    stop_at_first_error_cancels_the_rest,
     the_result_is_the_failure_that_stopped_the_batch,
-    sizes_that_no_disk_has_are_no_matter,
-    contents_that_cannot_be_synced_are_told_for_each_file,
-    where_the_file_system_cannot_be_synced_each_file_is,
-    a_spoilt_file_stays_spoilt,
-    progress_is_told,
-    a_directory_that_cannot_be_read_is_made_durable_all_the_same,
+    huge_sparse_files_are_published,
+    a_failed_sync_is_reported_for_each_file,
+    if_syncfs_fails_each_file_is_synced,
+    a_file_whose_sync_failed_cannot_be_published_by_a_batch,
+    progress_is_reported,
+    a_batch_makes_an_unreadable_directory_durable,
     #[serial_test::serial]
     a_batch_larger_than_the_limit_of_descriptors_is_committed_in_chunks,
 }
@@ -66,7 +66,7 @@ fn a_dropped_batch_publishes_nothing(bed: &Bed) {
     assert_eq!(bed.names(), [""; 0]);
 }
 
-fn publish_does_not_replace_and_replace_does(bed: &Bed) {
+fn a_batch_replaces_only_when_asked(bed: &Bed) {
     fs::write(bed.path("taken"), "old").unwrap();
     let mut batch = PublishBatch::new();
     batch.add(bed.file("refused"), bed.path("taken"));
@@ -114,7 +114,7 @@ fn one_failure_does_not_stop_the_others(bed: &Bed) {
     }
 }
 
-fn if_told_so_it_stops_at_the_first_error(bed: &Bed) {
+fn stop_at_first_error_cancels_the_rest(bed: &Bed) {
     let mut batch = PublishBatch::new();
     fs::write(bed.path("taken"), "old").unwrap();
     batch.stop_at_first_error(true);
@@ -152,7 +152,7 @@ fn the_result_is_the_failure_that_stopped_the_batch(bed: &Bed) {
     assert_eq!(bed.names(), ["dir"]);
 }
 
-fn sizes_that_no_disk_has_are_no_matter(bed: &Bed) {
+fn huge_sparse_files_are_published(bed: &Bed) {
     let largest = (30..63)
         .rev()
         .map(|bits| 1 << bits)
@@ -167,7 +167,7 @@ fn sizes_that_no_disk_has_are_no_matter(bed: &Bed) {
     (0..20).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
 }
 
-fn contents_that_cannot_be_synced_are_told_for_each_file(bed: &Bed) {
+fn a_failed_sync_is_reported_for_each_file(bed: &Bed) {
     for (stop, published) in [(false, 0), (true, 0)] {
         let files: Vec<_> = (0..20).map(|i| bed.file(&format!("{i}"))).collect();
         let dir = bed.dir().to_owned();
@@ -199,7 +199,7 @@ fn contents_that_cannot_be_synced_are_told_for_each_file(bed: &Bed) {
 }
 
 /// syncfs(2) does not tell which file it was.
-fn where_the_file_system_cannot_be_synced_each_file_is(bed: &Bed) {
+fn if_syncfs_fails_each_file_is_synced(bed: &Bed) {
     let files: Vec<_> = (0..20).map(|i| bed.file(&format!("{i}"))).collect();
     let dir = bed.dir().to_owned();
     let report = in_thread(move || {
@@ -214,7 +214,7 @@ fn where_the_file_system_cannot_be_synced_each_file_is(bed: &Bed) {
     (0..20).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
 }
 
-fn a_spoilt_file_stays_spoilt(bed: &Bed) {
+fn a_file_whose_sync_failed_cannot_be_published_by_a_batch(bed: &Bed) {
     let (file, path) = (bed.file("lost"), bed.path("new"));
     let error = in_thread(move || {
         deny(libc::EIO, &[Rule::call(libc::SYS_fsync)]);
@@ -233,7 +233,7 @@ fn a_spoilt_file_stays_spoilt(bed: &Bed) {
     assert!(!bed.path("new").exists());
 }
 
-fn progress_is_told(bed: &Bed) {
+fn progress_is_reported(bed: &Bed) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let mut batch = PublishBatch::new();
     let log = Arc::clone(&told);
@@ -252,7 +252,7 @@ fn progress_is_told(bed: &Bed) {
     (0..10).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
 }
 
-fn a_directory_that_cannot_be_read_is_made_durable_all_the_same(bed: &Bed) {
+fn a_batch_makes_an_unreadable_directory_durable(bed: &Bed) {
     fs::set_permissions(bed.dir(), fs::Permissions::from_mode(0o333)).unwrap();
     testbed::give_to_ordinary_user(bed.dir());
     let dir = bed.dir().to_owned();
@@ -299,7 +299,7 @@ fn a_batch_larger_than_the_limit_of_descriptors_is_committed_in_chunks(bed: &Bed
 
 /// Each by itself, as a file that is published alone is.
 #[test]
-fn where_links_are_forbidden_copies_are_published() {
+fn a_batch_publishes_copies_where_links_are_forbidden() {
     on(Route::AnonymousFirst, |bed| {
         let (one, two) = (bed.file("one"), bed.file("two"));
         deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);

@@ -20,21 +20,21 @@ on_both_routes! {
     anonymous: Route::AnonymousFirst;
 
     #[ignore = "needs root, to mount"]
-    a_copy_crosses_devices,
+    a_copy_can_be_published_on_another_file_system,
     #[ignore = "needs root, to mount"]
-    without_being_asked_nothing_is_copied,
+    nothing_is_copied_unless_allowed,
     #[ignore = "needs root, to mount"]
     a_failed_copy_gives_the_file_back_and_leaves_nothing,
     #[ignore = "needs root, to mount"]
     a_copy_keeps_mode_owner_times_and_attributes,
     #[ignore = "needs root, to mount"]
-    a_copy_has_no_access_control_list_that_the_file_had_not,
+    a_copy_does_not_inherit_an_acl,
     #[ignore = "needs root, to mount"]
-    a_copy_without_its_owner_is_not_set_user_id,
+    a_copy_that_cannot_keep_its_owner_is_not_set_user_id,
     #[ignore = "needs root, to mount"]
-    a_copy_is_open_as_the_file_was,
+    a_copy_keeps_access_mode_flags_and_offset,
     #[ignore = "needs root, to mount"]
-    a_file_opened_for_writing_only_is_copied_too,
+    a_write_only_file_is_copied,
     #[ignore = "needs root, to mount"]
     holes_stay_holes,
     #[ignore = "needs root, to mount"]
@@ -58,7 +58,7 @@ fn mount_other(bed: &Bed, options: &str) -> Mounted {
     Mounted::new("tmpfs", bed.path("other"), options)
 }
 
-fn a_copy_crosses_devices(bed: &Bed) {
+fn a_copy_can_be_published_on_another_file_system(bed: &Bed) {
     let other = mount_other(bed, "");
     for durability in LEVELS {
         let mut options = copying();
@@ -79,7 +79,7 @@ fn a_copy_crosses_devices(bed: &Bed) {
     }
 }
 
-fn without_being_asked_nothing_is_copied(bed: &Bed) {
+fn nothing_is_copied_unless_allowed(bed: &Bed) {
     let other = mount_other(bed, "");
     let file = refused(
         bed.file("kept").publish(other.join("file")),
@@ -122,7 +122,7 @@ fn a_copy_keeps_mode_owner_times_and_attributes(bed: &Bed) {
     assert_eq!(fgetxattr(&copy, "user.origin", &mut value).unwrap(), 4);
 }
 
-fn a_copy_has_no_access_control_list_that_the_file_had_not(bed: &Bed) {
+fn a_copy_does_not_inherit_an_acl(bed: &Bed) {
     const ACCESS: &str = "system.posix_acl_access";
     let other = mount_other(bed, "");
     set_default_acl(&other);
@@ -133,7 +133,7 @@ fn a_copy_has_no_access_control_list_that_the_file_had_not(bed: &Bed) {
     assert_eq!(found, Err(rustix::io::Errno::NODATA));
 }
 
-fn a_copy_without_its_owner_is_not_set_user_id(bed: &Bed) {
+fn a_copy_that_cannot_keep_its_owner_is_not_set_user_id(bed: &Bed) {
     let other = mount_other(bed, "mode=777");
     testbed::give_to_ordinary_user(bed.dir());
     let file = bed.file("root's");
@@ -150,7 +150,7 @@ fn a_copy_without_its_owner_is_not_set_user_id(bed: &Bed) {
     assert_eq!(found.mode() & 0o7777, 0o755);
 }
 
-fn a_copy_is_open_as_the_file_was(bed: &Bed) {
+fn a_copy_keeps_access_mode_flags_and_offset(bed: &Bed) {
     let other = mount_other(bed, "");
     let mut options = OpenOptions::new();
     options.read(true).append(true).custom_flags(libc::O_SYNC);
@@ -166,7 +166,7 @@ fn a_copy_is_open_as_the_file_was(bed: &Bed) {
     assert_eq!(contents(copy), "one two three");
 }
 
-fn a_file_opened_for_writing_only_is_copied_too(bed: &Bed) {
+fn a_write_only_file_is_copied(bed: &Bed) {
     let other = mount_other(bed, "");
     let mut file = OpenOptions::new().anonymous_in(bed.dir()).unwrap();
     file.write_all(b"write-only").unwrap();
@@ -210,7 +210,7 @@ fn a_copy_replaces_a_symlink_and_does_not_follow_it(bed: &Bed) {
 
 /// The late refusal: it could be opened without a name, and may not have one.
 #[test]
-fn where_links_are_forbidden_a_copy_is_published() {
+fn a_copy_is_published_where_links_are_forbidden() {
     on(Route::AnonymousFirst, |bed| {
         let (file, newer) = (bed.file("new"), bed.file("newer"));
         forbid_links();
@@ -230,7 +230,7 @@ fn where_links_are_forbidden_a_copy_is_published() {
 }
 
 #[test]
-fn where_links_are_forbidden_and_new_files_too_the_refusal_is_told() {
+fn if_no_copy_can_be_made_the_first_error_is_reported() {
     on(Route::Anonymous, |bed| {
         let file = bed.file("kept");
         forbid_links();
@@ -244,7 +244,7 @@ fn where_links_are_forbidden_and_new_files_too_the_refusal_is_told() {
 /// Nothing could be read again through procfs, which is not there.
 #[test]
 #[ignore = "needs root, to unmount /proc"]
-fn without_procfs_a_file_that_can_be_read_is_copied() {
+fn a_readable_file_is_copied_without_procfs() {
     on(Route::AnonymousFirst, |bed| {
         let (mut readable, dir) = (bed.file("one two"), bed.dir().to_owned());
         readable.seek(SeekFrom::Start(4)).unwrap();

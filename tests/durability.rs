@@ -10,7 +10,7 @@ use linkable::{Durability, OpenOptionsAnonymousExt, PublishErrorKind, PublishOpt
 use testbed::{in_thread, with_fault, FileSystem, Kind, Mounted, Rule};
 
 on_both_routes! {
-    a_failed_content_sync_spoils_the_file_for_good,
+    a_file_whose_sync_failed_can_never_be_published,
     without_durability_nothing_is_synced,
 }
 
@@ -18,7 +18,7 @@ on_both_routes! {
 /// a full tmpfs. write(2) succeeds, and fsync(2) finds out.
 #[test]
 #[ignore = "needs root and mkfs.ext4, to mount"]
-fn a_disk_that_is_full_only_at_the_sync_spoils_the_file() {
+fn if_a_sync_finds_the_disk_full_the_file_can_never_be_published() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().to_owned();
     in_thread(move || {
@@ -57,7 +57,7 @@ fn a_disk_that_is_full_only_at_the_sync_spoils_the_file() {
     });
 }
 
-fn a_failed_content_sync_spoils_the_file_for_good(bed: &Bed) {
+fn a_file_whose_sync_failed_can_never_be_published(bed: &Bed) {
     let (file, path) = (bed.file("lost"), bed.path("new"));
     let error = with_fault(libc::EIO, vec![Rule::call(libc::SYS_fsync)], move || {
         file.publish(path).unwrap_err()

@@ -11,14 +11,14 @@ use linkable::PublishErrorKind;
 use testbed::{with_fault, Rule};
 
 on_both_routes! {
-    the_text_names_the_path_and_leaves_the_cause_to_the_source,
-    the_errno_survives_the_conversion,
-    any_errno_comes_through_and_a_second_publish_succeeds,
-    a_failed_rename_gives_the_file_back_and_leaves_the_old_one,
-    a_failed_write_loses_nothing,
+    the_message_names_the_path_and_the_source_has_the_cause,
+    the_errno_survives_conversion_to_io_error,
+    any_other_errno_is_returned_and_publishing_can_be_retried,
+    a_failed_rename_gives_the_file_back_and_keeps_the_old_one,
+    a_failed_write_keeps_the_old_file,
 }
 
-fn the_text_names_the_path_and_leaves_the_cause_to_the_source(bed: &Bed) {
+fn the_message_names_the_path_and_the_source_has_the_cause(bed: &Bed) {
     fs::write(bed.path("taken"), "").unwrap();
     let error = bed.open().publish(bed.path("taken")).unwrap_err();
     assert_eq!(error.path(), bed.path("taken"));
@@ -28,14 +28,14 @@ fn the_text_names_the_path_and_leaves_the_cause_to_the_source(bed: &Bed) {
     assert!(!text.contains(&cause), "{text}");
 }
 
-fn the_errno_survives_the_conversion(bed: &Bed) {
+fn the_errno_survives_conversion_to_io_error(bed: &Bed) {
     let convert = || -> io::Result<File> { Ok(bed.open().publish(bed.path("missing/new"))?) };
     let error = convert().unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }
 
-fn any_errno_comes_through_and_a_second_publish_succeeds(bed: &Bed) {
+fn any_other_errno_is_returned_and_publishing_can_be_retried(bed: &Bed) {
     use libc::{EDQUOT, EIO, EMLINK, ENOMEM, ENOSPC, EROFS};
     for errno in [EIO, ENOMEM, ENOSPC, EDQUOT, EROFS, EMLINK] {
         let rules = [libc::SYS_linkat, libc::SYS_renameat2]
@@ -52,7 +52,7 @@ fn any_errno_comes_through_and_a_second_publish_succeeds(bed: &Bed) {
     }
 }
 
-fn a_failed_rename_gives_the_file_back_and_leaves_the_old_one(bed: &Bed) {
+fn a_failed_rename_gives_the_file_back_and_keeps_the_old_one(bed: &Bed) {
     for errno in [libc::EIO, libc::EPERM, libc::ENOSPC, libc::EXDEV] {
         fs::write(bed.path("file"), "old").unwrap();
         let rules = Rule::rename();
@@ -70,7 +70,7 @@ fn a_failed_rename_gives_the_file_back_and_leaves_the_old_one(bed: &Bed) {
     }
 }
 
-fn a_failed_write_loses_nothing(bed: &Bed) {
+fn a_failed_write_keeps_the_old_file(bed: &Bed) {
     linkable::write(bed.path("file"), "old").unwrap();
     let mut file = bed.file("half of ");
     let (file, error) = with_fault(libc::ENOSPC, vec![Rule::call(libc::SYS_write)], move || {
@@ -83,7 +83,7 @@ fn a_failed_write_loses_nothing(bed: &Bed) {
 }
 
 #[test]
-fn a_file_whose_names_are_all_gone_is_never_linkable() {
+fn a_file_whose_names_were_all_removed_is_never_linkable() {
     on(Route::Anonymous, |bed| {
         let file = bed.file("kept");
         link_by_hand(&file, &bed.path("by hand")).unwrap();

@@ -20,7 +20,7 @@ on_both_routes! {
 
 /// Both routes are forced elsewhere; here it is what there is.
 #[test]
-fn publish_goes_the_way_that_there_is() {
+fn publish_works_on_this_file_system() {
     let dir = tempfile::tempdir().unwrap();
     let new = dir.path().join("new");
     for durability in LEVELS {
@@ -43,7 +43,7 @@ fn publish_goes_the_way_that_there_is() {
 }
 
 #[test]
-fn replace_goes_the_way_that_there_is() {
+fn replace_works_on_this_file_system() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     for durability in LEVELS {
@@ -62,7 +62,7 @@ fn replace_goes_the_way_that_there_is() {
 
 /// Each errno that says "unsupported" makes a named file, and everything else goes on as before.
 #[test]
-fn four_errnos_fall_back() {
+fn four_errnos_fall_back_to_a_named_file() {
     for errno in [libc::EOPNOTSUPP, libc::EISDIR, libc::ENOSYS, libc::EINVAL] {
         on(Route::Named(errno), |bed| {
             bed.file("whole").publish(bed.path("new")).unwrap();
@@ -109,7 +109,7 @@ fn support_is_not_remembered_from_one_directory_to_the_next() {
 }
 
 #[test]
-fn o_tmpfile_by_name_is_never_a_named_file() {
+fn an_explicit_o_tmpfile_never_falls_back() {
     needs_o_tmpfile(&std::env::temp_dir());
     for flags in [libc::O_TMPFILE, libc::O_TMPFILE & !libc::O_DIRECTORY] {
         let mut options = OpenOptions::new();
@@ -132,7 +132,7 @@ fn o_tmpfile_by_name_is_never_a_named_file() {
 /// ramfs has no `O_DIRECT`. open(2) finds that out after it has made a named file.
 #[test]
 #[ignore = "needs root, to mount"]
-fn a_flag_that_fails_late_leaves_no_litter() {
+fn a_flag_refused_after_the_file_was_made_leaves_no_litter() {
     on(Route::Named(libc::EOPNOTSUPP), |bed| {
         testbed::own_mounts();
         let _mounted = Mounted::new("ramfs", bed.dir().to_owned(), "");
@@ -156,7 +156,7 @@ fn the_temporary_name_is_short_and_recognisable(bed: &Bed) {
 
 /// Somebody else's file under the temporary name is not ours to remove.
 #[test]
-fn clean_up_removes_nothing_but_our_own_file() {
+fn clean_up_removes_only_our_own_file() {
     on(Route::Named(libc::EOPNOTSUPP), |bed| {
         let file = bed.file("ours");
         let name = bed.names().remove(0);
@@ -170,7 +170,7 @@ fn clean_up_removes_nothing_but_our_own_file() {
 
 /// Whether the file has other links does not matter: it is by this one that it would be renamed.
 #[test]
-fn without_its_temporary_name_a_file_can_have_no_other() {
+fn a_file_whose_temporary_name_was_removed_is_never_linkable() {
     on(Route::Named(libc::EOPNOTSUPP), |bed| {
         let file = bed.file("kept");
         let name = bed.path(bed.names().remove(0));
@@ -187,7 +187,7 @@ fn without_its_temporary_name_a_file_can_have_no_other() {
 
 /// Without RENAME_NOREPLACE the temporary name is linked to the final one and removed.
 #[test]
-fn without_noreplace_a_hard_link_never_replaces_either() {
+fn publish_never_replaces_without_noreplace() {
     for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP] {
         on(Route::Named(libc::EOPNOTSUPP), move |bed| {
             deny(errno, &[Rule::call(libc::SYS_renameat2)]);
@@ -202,7 +202,7 @@ fn without_noreplace_a_hard_link_never_replaces_either() {
 }
 
 #[test]
-fn without_noreplace_and_hard_links_publish_says_so_and_replace_works() {
+fn without_noreplace_and_hard_links_publish_is_unsupported_and_replace_works() {
     on(Route::Named(libc::EOPNOTSUPP), |bed| {
         deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
         deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);
@@ -219,7 +219,7 @@ fn without_noreplace_and_hard_links_publish_says_so_and_replace_works() {
 /// A message queue can be created and unlinked, and that is all.
 #[test]
 #[ignore = "needs root, to mount"]
-fn where_nothing_can_be_renamed_nothing_is_left() {
+fn where_nothing_can_be_renamed_no_litter_is_left() {
     let base = tempfile::tempdir().unwrap();
     let dir = base.path().join("queues");
     in_thread(move || {

@@ -10,12 +10,12 @@ use linkable::OpenOptionsAnonymousExt;
 use testbed::{in_child, in_thread};
 
 on_both_routes! {
-    a_child_publishes_its_own_file_and_not_the_parents,
+    a_forked_child_publishes_its_own_file_and_not_the_parents,
     a_thread_with_its_own_descriptors_publishes_its_own_file,
 }
 
 /// A procfs directory kept from before the fork would lead to the parent's descriptors.
-fn a_child_publishes_its_own_file_and_not_the_parents(bed: &Bed) {
+fn a_forked_child_publishes_its_own_file_and_not_the_parents(bed: &Bed) {
     testbed::give_to_ordinary_user(bed.dir());
     let dir = bed.dir().to_owned();
     in_thread(move || {

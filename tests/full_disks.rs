@@ -13,17 +13,17 @@ use testbed::{FileSystem, Kind, Mounted};
 
 on_both_routes! {
     #[ignore = "needs root, to mount"]
-    a_full_disk_leaves_the_old_file_and_can_still_name_a_new_one,
+    a_full_tmpfs_keeps_the_old_file_and_can_still_publish,
     #[ignore = "needs root, to mount"]
-    a_disk_without_inodes_is_the_callers_error,
+    a_tmpfs_without_free_inodes_is_enospc,
     #[ignore = "needs root and mkfs.ext4, to mount"]
-    a_disk_without_blocks_leaves_the_old_file_and_can_still_name_a_new_one,
+    a_full_ext4_keeps_the_old_file_and_can_still_publish,
     #[ignore = "needs root and mkfs.ext4, to mount"]
-    a_disk_that_has_run_out_of_inodes_is_the_callers_error,
+    an_ext4_without_free_inodes_is_enospc,
     #[ignore = "needs root and mkfs.btrfs, to mount"]
-    a_quota_is_told_and_the_file_comes_back,
+    an_exceeded_quota_is_reported_and_the_file_given_back,
     #[ignore = "needs root, to mount"]
-    an_overlay_whose_upper_layer_is_full_leaves_the_old_file,
+    an_overlay_whose_upper_layer_is_full_keeps_the_old_file,
 }
 
 /// Writes to a new file as long as there is room, a piece at a time.
@@ -39,7 +39,7 @@ fn fill(path: &Path, piece: usize) -> io::Error {
     }
 }
 
-fn a_full_disk_leaves_the_old_file_and_can_still_name_a_new_one(bed: &Bed) {
+fn a_full_tmpfs_keeps_the_old_file_and_can_still_publish(bed: &Bed) {
     testbed::own_mounts();
     let _mounted = Mounted::new("tmpfs", bed.dir().to_owned(), "size=64k");
     fs::write(bed.path("file"), "old").unwrap();
@@ -54,7 +54,7 @@ fn a_full_disk_leaves_the_old_file_and_can_still_name_a_new_one(bed: &Bed) {
     bed.holds_only("file", "new");
 }
 
-fn a_disk_without_inodes_is_the_callers_error(bed: &Bed) {
+fn a_tmpfs_without_free_inodes_is_enospc(bed: &Bed) {
     testbed::own_mounts();
     let _mounted = Mounted::new("tmpfs", bed.dir().to_owned(), "nr_inodes=2");
     fs::write(bed.path("last"), "").unwrap();
@@ -62,7 +62,7 @@ fn a_disk_without_inodes_is_the_callers_error(bed: &Bed) {
     assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
 }
 
-fn a_disk_without_blocks_leaves_the_old_file_and_can_still_name_a_new_one(bed: &Bed) {
+fn a_full_ext4_keeps_the_old_file_and_can_still_publish(bed: &Bed) {
     on_disk(bed, FileSystem::from(Kind::Ext4).size(8 << 20), |disk| {
         let path = disk.join("file");
         fs::write(&path, "old").unwrap();
@@ -82,7 +82,7 @@ fn a_disk_without_blocks_leaves_the_old_file_and_can_still_name_a_new_one(bed: &
     });
 }
 
-fn a_disk_that_has_run_out_of_inodes_is_the_callers_error(bed: &Bed) {
+fn an_ext4_without_free_inodes_is_enospc(bed: &Bed) {
     let disk = FileSystem::from(Kind::Ext4).size(8 << 20);
     on_disk(bed, disk.mkfs(&["-N", "16"]), |disk| {
         let file = file_in(disk, "the last");
@@ -97,7 +97,7 @@ fn a_disk_that_has_run_out_of_inodes_is_the_callers_error(bed: &Bed) {
 }
 
 /// A name takes room, too.
-fn a_quota_is_told_and_the_file_comes_back(bed: &Bed) {
+fn an_exceeded_quota_is_reported_and_the_file_given_back(bed: &Bed) {
     on_disk(bed, Kind::Btrfs, |disk| {
         let quota = |words: &[&str]| {
             testbed::run(Command::new("btrfs").args(words).arg(disk)).unwrap();
@@ -120,7 +120,7 @@ fn a_quota_is_told_and_the_file_comes_back(bed: &Bed) {
     });
 }
 
-fn an_overlay_whose_upper_layer_is_full_leaves_the_old_file(bed: &Bed) {
+fn an_overlay_whose_upper_layer_is_full_keeps_the_old_file(bed: &Bed) {
     on_overlay(bed, "size=64k", |_, merged| {
         let path = merged.join("dir/file");
         let mut file = file_in(merged, "new");

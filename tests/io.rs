@@ -13,13 +13,13 @@ use testbed::in_thread;
 
 on_both_routes! {
     it_reads_writes_and_seeks,
-    it_is_the_file_that_it_lends,
-    it_becomes_a_file_or_a_descriptor,
-    reopen_gives_an_offset_of_its_own,
-    reopen_does_what_the_mode_allows,
+    the_borrowed_file_is_the_same_file,
+    it_converts_into_a_file_or_a_descriptor,
+    reopen_has_its_own_offset,
+    reopen_respects_the_mode,
     the_descriptor_is_closed_on_exec,
     it_can_be_sent_shared_and_published_by_another_thread,
-    attributes_set_beforehand_are_published_with_it,
+    attributes_set_before_publishing_are_kept,
 }
 
 /// The same with the handle itself and with a reference to it.
@@ -55,7 +55,7 @@ fn it_reads_writes_and_seeks(bed: &Bed) {
     read_write_seek(&bed.open());
 }
 
-fn it_is_the_file_that_it_lends(bed: &Bed) {
+fn the_borrowed_file_is_the_same_file(bed: &Bed) {
     let mut file = bed.file("same");
     assert_eq!(file.as_fd().as_raw_fd(), file.as_raw_fd());
     assert_eq!(file.as_file().as_raw_fd(), file.as_raw_fd());
@@ -63,7 +63,7 @@ fn it_is_the_file_that_it_lends(bed: &Bed) {
     assert_eq!(contents(&file), "sa");
 }
 
-fn it_becomes_a_file_or_a_descriptor(bed: &Bed) {
+fn it_converts_into_a_file_or_a_descriptor(bed: &Bed) {
     let number = |file: &LinkableFile| file.as_raw_fd();
     let (file, descriptor) = (bed.open(), bed.open());
     let numbers = (number(&file), number(&descriptor));
@@ -72,7 +72,7 @@ fn it_becomes_a_file_or_a_descriptor(bed: &Bed) {
     assert_eq!(bed.names(), [""; 0]);
 }
 
-fn reopen_gives_an_offset_of_its_own(bed: &Bed) {
+fn reopen_has_its_own_offset(bed: &Bed) {
     let file = bed.file("from the start");
     let mut again = file.reopen().unwrap();
     assert_eq!(contents(&again), "from the start");
@@ -81,7 +81,7 @@ fn reopen_gives_an_offset_of_its_own(bed: &Bed) {
     assert_eq!(contents(&file), "from the start?");
 }
 
-fn reopen_does_what_the_mode_allows(bed: &Bed) {
+fn reopen_respects_the_mode(bed: &Bed) {
     testbed::give_to_ordinary_user(bed.dir());
     let dir = bed.dir().to_owned();
     in_thread(move || {
@@ -125,7 +125,7 @@ fn it_can_be_sent_shared_and_published_by_another_thread(bed: &Bed) {
     assert_eq!(bed.read("new"), "sent");
 }
 
-fn attributes_set_beforehand_are_published_with_it(bed: &Bed) {
+fn attributes_set_before_publishing_are_kept(bed: &Bed) {
     let file = bed.open();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o4711);
     file.as_file().set_permissions(mode).unwrap();

@@ -15,21 +15,21 @@ use linkable::{
 use testbed::{Kind, Mounted};
 
 on_both_routes! {
-    another_directory_of_the_mount_serves_too,
-    another_mount_is_told_as_such,
+    another_directory_of_the_same_mount_works,
+    another_mount_crosses_devices,
     #[ignore = "needs root, to mount"]
     another_bind_mount_crosses_devices,
     #[ignore = "needs root, to mount"]
-    a_mount_point_is_told_and_left_alone,
+    a_mount_point_is_reported_and_not_replaced,
     #[ignore = "needs root and mkfs.btrfs, to mount"]
     another_btrfs_subvolume_crosses_devices,
     #[ignore = "needs root, mkfs.xfs and xfs_io, to mount"]
     another_xfs_project_crosses_devices,
     #[ignore = "needs root, to mount"]
-    an_overlay_takes_over_files_of_its_lower_layer,
+    an_overlay_replaces_files_of_its_lower_layer,
 }
 
-fn another_directory_of_the_mount_serves_too(bed: &Bed) {
+fn another_directory_of_the_same_mount_works(bed: &Bed) {
     fs::create_dir(bed.path("other")).unwrap();
     bed.file("a").publish(bed.path("other/new")).unwrap();
     bed.file("b").replace(bed.path("other/new")).unwrap();
@@ -39,7 +39,7 @@ fn another_directory_of_the_mount_serves_too(bed: &Bed) {
     );
 }
 
-fn another_mount_is_told_as_such(bed: &Bed) {
+fn another_mount_crosses_devices(bed: &Bed) {
     let here = bed.dir().metadata().unwrap().dev();
     let elsewhere = |dir: &&str| fs::metadata(dir).is_ok_and(|dir| dir.dev() != here);
     let other = ["/dev/shm", "/sys", "/dev"]
@@ -70,7 +70,7 @@ fn another_bind_mount_crosses_devices(bed: &Bed) {
     drop(error);
 }
 
-fn a_mount_point_is_told_and_left_alone(bed: &Bed) {
+fn a_mount_point_is_reported_and_not_replaced(bed: &Bed) {
     testbed::own_mounts();
     fs::write(bed.path("below"), "below").unwrap();
     fs::write(bed.path("mounted"), "").unwrap();
@@ -118,7 +118,7 @@ fn crosses_devices(here: &Path, there: &Path) {
     assert_eq!((names(here).len(), names(there)), (2, vec!["new".into()]));
 }
 
-fn an_overlay_takes_over_files_of_its_lower_layer(bed: &Bed) {
+fn an_overlay_replaces_files_of_its_lower_layer(bed: &Bed) {
     on_overlay(bed, "", |lower, merged| {
         let dir = merged.join("dir");
         file_in(&dir, "new").publish(dir.join("new")).unwrap();

@@ -11,13 +11,13 @@ use testbed::{in_child, in_thread};
 
 on_both_routes! {
     #[ignore = "needs root, or user namespaces for everyone"]
-    a_user_namespace_of_root_serves,
+    a_user_namespace_of_root_works,
     #[ignore = "needs root, or user namespaces for everyone"]
-    a_user_namespace_of_an_ordinary_user_serves,
+    a_user_namespace_of_an_ordinary_user_works,
     #[ignore = "needs root, to mount"]
-    a_container_serves,
+    a_read_only_container_without_procfs_works,
     #[ignore = "needs root, for chroot"]
-    a_chroot_without_procfs_serves,
+    a_chroot_without_procfs_works,
 }
 
 /// In a user namespace, with a file of the one outside, too.
@@ -32,17 +32,17 @@ fn publishes_in_a_user_namespace(bed: &Bed) {
     }));
 }
 
-fn a_user_namespace_of_root_serves(bed: &Bed) {
+fn a_user_namespace_of_root_works(bed: &Bed) {
     publishes_in_a_user_namespace(bed);
 }
 
-fn a_user_namespace_of_an_ordinary_user_serves(bed: &Bed) {
+fn a_user_namespace_of_an_ordinary_user_works(bed: &Bed) {
     testbed::as_ordinary_user_in(bed.dir());
     publishes_in_a_user_namespace(bed);
 }
 
 /// A root that is read-only, one directory to write in, and no procfs.
-fn a_container_serves(bed: &Bed) {
+fn a_read_only_container_without_procfs_works(bed: &Bed) {
     fs::create_dir(bed.path("volume")).unwrap();
     let root = bed.dir().to_owned();
     in_thread(move || {
@@ -63,7 +63,7 @@ fn a_container_serves(bed: &Bed) {
     assert_eq!(fs::read_dir(bed.path("volume")).unwrap().count(), 1);
 }
 
-fn a_chroot_without_procfs_serves(bed: &Bed) {
+fn a_chroot_without_procfs_works(bed: &Bed) {
     testbed::own_fs();
     fs::create_dir(bed.path("dir")).unwrap();
     let (outside, dir) = (bed.file("outside"), bed.dir().to_owned());

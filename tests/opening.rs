@@ -12,27 +12,27 @@ use linkable::OpenOptionsAnonymousExt;
 use rustix::fs::{fcntl_getfl, OFlags};
 
 on_both_routes! {
-    nobody_sees_the_file,
+    nobody_sees_the_file_before_it_is_published,
     the_default_options_open_for_writing_only,
     read_is_honoured,
     append_is_honoured,
-    what_is_always_so_for_a_new_file_is_ignored,
-    the_options_stay_as_they_were,
-    the_mode_is_that_of_a_plain_create,
+    create_and_truncate_are_ignored,
+    the_options_are_not_changed,
+    the_mode_is_the_same_as_with_create,
     #[ignore = "needs root, to have two groups"]
     the_group_of_a_setgid_directory_is_inherited,
     a_default_acl_is_inherited,
     custom_flags_are_honoured,
-    flags_that_would_break_the_promise_are_refused,
-    a_directory_that_is_none_is_the_callers_error,
-    o_nofollow_means_the_directory,
+    o_excl_and_o_path_are_refused,
+    a_bad_directory_is_reported_with_its_errno,
+    o_nofollow_applies_to_the_directory,
     a_dropped_file_leaves_nothing,
     a_panic_leaves_nothing,
-    a_plain_file_can_be_taken_out_and_has_no_name,
-    a_scratch_file_never_has_a_name,
+    converting_into_a_file_removes_the_temporary_name,
+    a_scratch_file_can_never_be_linked,
 }
 
-fn nobody_sees_the_file(bed: &Bed) {
+fn nobody_sees_the_file_before_it_is_published(bed: &Bed) {
     let file = bed.file("secret");
     let visible: Vec<_> = bed
         .names()
@@ -65,7 +65,7 @@ fn append_is_honoured(bed: &Bed) {
     assert_eq!(contents(&file), "onetwo");
 }
 
-fn what_is_always_so_for_a_new_file_is_ignored(bed: &Bed) {
+fn create_and_truncate_are_ignored(bed: &Bed) {
     let mut options = OpenOptions::new();
     options
         .create(true)
@@ -77,7 +77,7 @@ fn what_is_always_so_for_a_new_file_is_ignored(bed: &Bed) {
     bed.open_with(options.append(true)).write_all(b"x").unwrap();
 }
 
-fn the_options_stay_as_they_were(bed: &Bed) {
+fn the_options_are_not_changed(bed: &Bed) {
     let mut options = OpenOptions::new();
     options.read(true).mode(0o640).custom_flags(libc::O_SYNC);
     let before = format!("{options:?}");
@@ -85,7 +85,7 @@ fn the_options_stay_as_they_were(bed: &Bed) {
     assert_eq!(format!("{options:?}"), before);
 }
 
-fn the_mode_is_that_of_a_plain_create(bed: &Bed) {
+fn the_mode_is_the_same_as_with_create(bed: &Bed) {
     testbed::own_fs();
     for umask in [0, 0o022, 0o027, 0o077, 0o777] {
         rustix::process::umask(rustix::fs::Mode::from_bits_retain(umask));
@@ -172,7 +172,7 @@ fn custom_flags_are_honoured(bed: &Bed) {
     }
 }
 
-fn flags_that_would_break_the_promise_are_refused(bed: &Bed) {
+fn o_excl_and_o_path_are_refused(bed: &Bed) {
     for (flag, name) in [(libc::O_EXCL, "scratch_in"), (libc::O_PATH, "O_PATH")] {
         let mut options = OpenOptions::new();
         options.custom_flags(flag | libc::O_SYNC);
@@ -186,7 +186,7 @@ fn flags_that_would_break_the_promise_are_refused(bed: &Bed) {
     assert_eq!(path.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
-fn a_directory_that_is_none_is_the_callers_error(bed: &Bed) {
+fn a_bad_directory_is_reported_with_its_errno(bed: &Bed) {
     fs::write(bed.path("file"), "").unwrap();
     symlink("loop", bed.path("loop")).unwrap();
     symlink("nowhere", bed.path("dangling")).unwrap();
@@ -209,7 +209,7 @@ fn a_directory_that_is_none_is_the_callers_error(bed: &Bed) {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
-fn o_nofollow_means_the_directory(bed: &Bed) {
+fn o_nofollow_applies_to_the_directory(bed: &Bed) {
     fs::create_dir(bed.path("real")).unwrap();
     symlink("real", bed.path("link")).unwrap();
     let mut options = OpenOptions::new();
@@ -235,14 +235,14 @@ fn a_panic_leaves_nothing(bed: &Bed) {
     assert_eq!(bed.names(), [""; 0]);
 }
 
-fn a_plain_file_can_be_taken_out_and_has_no_name(bed: &Bed) {
+fn converting_into_a_file_removes_the_temporary_name(bed: &Bed) {
     let file: fs::File = bed.file("still here").into();
     assert_eq!(bed.names(), [""; 0]);
     assert_eq!(contents(&file), "still here");
     assert_eq!(file.metadata().unwrap().nlink(), 0);
 }
 
-fn a_scratch_file_never_has_a_name(bed: &Bed) {
+fn a_scratch_file_can_never_be_linked(bed: &Bed) {
     let mut file = OpenOptions::new().read(true).scratch_in(bed.dir()).unwrap();
     assert_eq!(bed.names(), [""; 0]);
     file.write_all(b"scratch").unwrap();

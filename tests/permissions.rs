@@ -21,7 +21,7 @@ on_both_routes! {
     #[ignore = "needs root, for chattr"]
     an_append_only_directory_keeps_the_old_file_and_every_temporary_name,
     #[ignore = "needs root, for chattr"]
-    an_immutable_directory_is_no_matter_of_policy,
+    an_immutable_directory_is_not_link_forbidden,
 }
 
 /// A directory that has a flag of chattr(1) until this is dropped.
@@ -99,7 +99,7 @@ fn an_append_only_directory_keeps_the_old_file_and_every_temporary_name(bed: &Be
     assert_eq!(temporary.count(), if bed.is_anonymous() { 1 } else { 2 });
 }
 
-fn an_immutable_directory_is_no_matter_of_policy(bed: &Bed) {
+fn an_immutable_directory_is_not_link_forbidden(bed: &Bed) {
     let immutable = rustix::fs::IFlags::IMMUTABLE;
     fs::create_dir(bed.path("dir")).unwrap();
     let dir = File::open(bed.path("dir")).unwrap();
@@ -119,7 +119,7 @@ fn an_immutable_directory_is_no_matter_of_policy(bed: &Bed) {
 
 #[test]
 #[ignore = "needs root, to mount"]
-fn read_only_is_the_callers_error() {
+fn a_read_only_mount_is_erofs() {
     for route in [Route::Anonymous, Route::Named(libc::EOPNOTSUPP)] {
         on(route, |bed| {
             testbed::own_mounts();

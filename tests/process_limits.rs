@@ -12,15 +12,15 @@ use testbed::in_thread;
 
 on_both_routes! {
     #[serial_test::serial]
-    without_descriptors_nothing_is_opened_and_nothing_made,
+    without_free_descriptors_opening_fails_and_leaves_nothing,
     #[serial_test::serial]
-    publishing_needs_no_descriptor,
+    publishing_needs_no_free_descriptor,
     #[serial_test::serial]
-    a_directory_that_cannot_be_opened_for_its_sync_stops_the_publish,
+    if_the_directory_cannot_be_opened_for_its_sync_nothing_is_published,
     #[serial_test::serial]
-    a_failed_replace_is_cleaned_up_even_without_descriptors,
+    a_failed_replace_is_cleaned_up_without_free_descriptors,
     #[serial_test::serial]
-    a_file_that_may_not_grow_can_still_be_published,
+    a_file_at_the_size_limit_can_be_published,
     #[serial_test::serial]
     no_descriptor_is_leaked,
 }
@@ -54,13 +54,13 @@ fn open_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-fn without_descriptors_nothing_is_opened_and_nothing_made(bed: &Bed) {
+fn without_free_descriptors_opening_fails_and_leaves_nothing(bed: &Bed) {
     let error = without_descriptors(|| OpenOptions::new().anonymous_in(bed.dir()).unwrap_err());
     assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
     assert_eq!(bed.names(), [""; 0]);
 }
 
-fn publishing_needs_no_descriptor(bed: &Bed) {
+fn publishing_needs_no_free_descriptor(bed: &Bed) {
     let (one, two) = (bed.file("one"), bed.file("two"));
     without_descriptors(|| {
         let _one = one.publish(bed.path("new")).unwrap();
@@ -69,7 +69,7 @@ fn publishing_needs_no_descriptor(bed: &Bed) {
     bed.holds_only("new", "two");
 }
 
-fn a_directory_that_cannot_be_opened_for_its_sync_stops_the_publish(bed: &Bed) {
+fn if_the_directory_cannot_be_opened_for_its_sync_nothing_is_published(bed: &Bed) {
     let file = bed.file("kept");
     let mut options = PublishOptions::new();
     options.durability(Durability::Full);
@@ -82,7 +82,7 @@ fn a_directory_that_cannot_be_opened_for_its_sync_stops_the_publish(bed: &Bed) {
     assert_eq!(bed.read("new"), "kept");
 }
 
-fn a_failed_replace_is_cleaned_up_even_without_descriptors(bed: &Bed) {
+fn a_failed_replace_is_cleaned_up_without_free_descriptors(bed: &Bed) {
     fs::create_dir(bed.path("dir")).unwrap();
     for durability in [Durability::Contents, Durability::None] {
         let file = bed.open();
@@ -96,7 +96,7 @@ fn a_failed_replace_is_cleaned_up_even_without_descriptors(bed: &Bed) {
     }
 }
 
-fn a_file_that_may_not_grow_can_still_be_published(bed: &Bed) {
+fn a_file_at_the_size_limit_can_be_published(bed: &Bed) {
     // SAFETY: ignoring a signal has no handler to be unsafe.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let mut file = bed.open();
@@ -136,7 +136,7 @@ fn no_descriptor_is_leaked(bed: &Bed) {
 /// What the counting itself is worth.
 #[test]
 #[serial_test::serial]
-fn a_leaked_descriptor_would_be_seen() {
+fn the_counter_sees_a_leaked_descriptor() {
     in_thread(|| {
         let before = open_descriptors();
         let _leak = fs::File::open("/dev/null").unwrap();

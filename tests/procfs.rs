@@ -17,28 +17,28 @@ use testbed::{deny, in_child, in_thread, Rule};
 
 on_both_routes! {
     #[ignore = "needs root, to unmount /proc"]
-    procfs_is_not_needed,
+    publishing_works_without_procfs,
     #[ignore = "needs root, to mount"]
-    a_procfs_that_hides_other_processes_serves,
+    procfs_with_hidepid_works,
     #[ignore = "needs root, to mount"]
-    a_procfs_of_processes_only_serves,
-    an_undumpable_process_publishes,
+    procfs_with_subset_pid_works,
+    an_undumpable_process_can_publish,
 }
 
-fn procfs_is_not_needed(bed: &Bed) {
+fn publishing_works_without_procfs(bed: &Bed) {
     testbed::own_mounts();
     testbed::without_procfs();
     testbed::as_ordinary_user_in(bed.dir());
     publishes_and_replaces(bed);
 }
 
-fn a_procfs_that_hides_other_processes_serves(bed: &Bed) {
+fn procfs_with_hidepid_works(bed: &Bed) {
     testbed::own_mounts();
     testbed::mount_new("proc", "/proc".as_ref(), "hidepid=2");
     publishes_and_replaces_by_procfs(bed);
 }
 
-fn a_procfs_of_processes_only_serves(bed: &Bed) {
+fn procfs_with_subset_pid_works(bed: &Bed) {
     testbed::own_mounts();
     testbed::mount_new("proc", "/proc".as_ref(), "subset=pid");
     assert!(fs::metadata("/proc/sys").is_err());
@@ -46,7 +46,7 @@ fn a_procfs_of_processes_only_serves(bed: &Bed) {
 }
 
 /// Its files in procfs are root's.
-fn an_undumpable_process_publishes(bed: &Bed) {
+fn an_undumpable_process_can_publish(bed: &Bed) {
     assert!(in_child(|| {
         set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap();
         publishes_and_replaces_by_procfs(bed);
@@ -55,7 +55,7 @@ fn an_undumpable_process_publishes(bed: &Bed) {
 
 /// `ENOENT`, the errno of a missing directory, is also what kernels before 6.10 say here.
 #[test]
-fn where_the_kernel_refuses_the_first_way_procfs_serves() {
+fn if_the_descriptor_cannot_be_linked_procfs_is_used() {
     for errno in [libc::ENOENT, libc::EINVAL, libc::EPERM] {
         on(Route::Anonymous, move |bed| {
             deny(errno, &[Rule::link_empty_path()]);
@@ -67,7 +67,7 @@ fn where_the_kernel_refuses_the_first_way_procfs_serves() {
 }
 
 #[test]
-fn where_the_first_way_is_refused_a_missing_directory_still_is_not_found() {
+fn if_the_descriptor_cannot_be_linked_a_missing_directory_is_still_not_found() {
     for errno in [libc::ENOENT, libc::EINVAL, libc::EPERM] {
         on(Route::Anonymous, move |bed| {
             deny(errno, &[Rule::link_empty_path()]);
@@ -83,7 +83,7 @@ fn where_the_first_way_is_refused_a_missing_directory_still_is_not_found() {
 }
 
 #[test]
-fn where_procfs_does_not_serve_the_first_way_does() {
+fn if_procfs_cannot_be_used_the_descriptor_is_linked() {
     on(Route::Anonymous, |bed| {
         deny(libc::ENOENT, &[Rule::link_by_procfs()]);
         bed.file("new").publish(bed.path("new")).unwrap();
@@ -94,7 +94,7 @@ fn where_procfs_does_not_serve_the_first_way_does() {
 /// Here the process has another file under the same number: `/proc/self/fd` is the wrong table, and
 /// `/proc/thread-self/fd` the right one.
 #[test]
-fn the_way_through_procfs_takes_the_threads_own_descriptors() {
+fn procfs_links_the_threads_own_descriptors() {
     on(Route::Anonymous, |bed| {
         deny(libc::ENOENT, &[Rule::link_empty_path()]);
         let decoy = File::create(bed.path("decoy")).unwrap();
@@ -122,7 +122,7 @@ fn the_way_through_procfs_takes_the_threads_own_descriptors() {
 /// A process of another namespace has no number there, and so no `/proc/self`.
 #[test]
 #[ignore = "needs root, to mount"]
-fn a_procfs_of_other_processes_serves_as_little_as_none() {
+fn procfs_of_another_process_namespace_is_unavailable() {
     on(Route::Anonymous, |bed| {
         testbed::own_mounts();
         assert!(in_child(|| {
@@ -145,7 +145,7 @@ fn a_procfs_of_other_processes_serves_as_little_as_none() {
 /// Linux before 6.10 without procfs: the one thing that cannot be done.
 #[test]
 #[ignore = "needs root, to unmount /proc"]
-fn without_procfs_and_the_first_way_the_error_says_so() {
+fn if_neither_the_descriptor_nor_procfs_can_be_used_procfs_is_unavailable() {
     on(Route::Anonymous, |bed| {
         let (file, path) = (bed.file("kept"), bed.path("new"));
         let error = in_thread(move || {
@@ -166,7 +166,7 @@ fn without_procfs_and_the_first_way_the_error_says_so() {
 /// `ENOENT` for want of procfs says little; what the first way said is what is wrong.
 #[test]
 #[ignore = "needs root, to unmount /proc"]
-fn without_procfs_the_errno_of_the_first_way_is_reported() {
+fn without_procfs_the_errno_of_linking_the_descriptor_is_reported() {
     on(Route::Anonymous, |bed| {
         let (file, path) = (bed.file("kept"), bed.path("new"));
         let error = in_thread(move || {

@@ -249,7 +249,7 @@ fn publish(file: LinkableFile, bed: &Bed, how: &Publication) -> Result<fs::File,
     })
 }
 
-fn all_steps_do_what_the_model_says(route: Route) {
+fn random_operations_match_the_model(route: Route) {
     let mut config = Config {
         failure_persistence: None,
         ..Config::default()
@@ -294,14 +294,14 @@ fn all_steps_do_what_the_model_says(route: Route) {
 
 mod anonymous {
     #[test]
-    fn all_steps_do_what_the_model_says() {
-        super::all_steps_do_what_the_model_says(super::Route::Anonymous);
+    fn random_operations_match_the_model() {
+        super::random_operations_match_the_model(super::Route::Anonymous);
     }
 }
 
 mod named {
     #[test]
-    fn all_steps_do_what_the_model_says() {
-        super::all_steps_do_what_the_model_says(super::Route::Named(libc::EOPNOTSUPP));
+    fn random_operations_match_the_model() {
+        super::random_operations_match_the_model(super::Route::Named(libc::EOPNOTSUPP));
     }
 }

@@ -19,30 +19,30 @@ use linkable::{
 };
 
 on_both_routes! {
-    a_published_file_is_there_whole_and_under_its_name_only,
-    a_published_file_can_be_written_on,
+    a_published_file_is_complete_and_has_one_name,
+    a_published_file_can_still_be_written,
     publish_never_replaces,
-    replace_takes_over_a_file,
-    replace_makes_a_file_where_there_was_none,
-    replace_takes_over_a_symlink_and_does_not_follow_it,
-    replace_never_takes_over_a_directory,
+    replace_overwrites_a_file,
+    replace_creates_a_missing_file,
+    replace_overwrites_a_symlink_and_does_not_follow_it,
+    replace_never_overwrites_a_directory,
     the_root_directory_is_never_a_target,
-    a_name_with_no_place_is_not_found,
-    a_place_that_is_no_directory_is_told_by_its_errno,
-    names_of_255_bytes_serve_and_256_are_too_long,
-    paths_longer_than_the_stack_buffer_serve,
+    a_path_without_a_parent_directory_is_not_found,
+    a_parent_that_is_no_directory_is_reported_with_its_errno,
+    names_of_255_bytes_work_and_256_are_too_long,
+    long_paths_work,
     names_need_not_be_utf8,
-    a_nul_byte_is_bad_input_and_the_file_comes_back,
+    a_nul_byte_is_invalid_input_and_the_file_is_given_back,
     a_relative_path_is_relative_to_the_current_directory,
-    a_file_can_be_opened_and_published_without_any_path,
-    a_removed_directory_is_not_found_and_the_file_lives_on,
+    a_file_can_be_opened_in_dot_and_published_under_a_bare_name,
+    a_removed_directory_is_not_found_and_the_file_is_given_back,
     a_removed_current_directory_is_not_found,
-    a_file_published_elsewhere_by_hand_keeps_that_name,
+    a_file_linked_by_hand_keeps_that_name,
     write_replaces_and_creates,
-    a_failed_replace_is_cleaned_up_with_the_handle,
+    dropping_the_file_after_a_failed_replace_leaves_nothing,
 }
 
-fn a_published_file_is_there_whole_and_under_its_name_only(bed: &Bed) {
+fn a_published_file_is_complete_and_has_one_name(bed: &Bed) {
     let file = bed.file("all of it").publish(bed.path("new")).unwrap();
     bed.holds_only("new", "all of it");
     assert_eq!(
@@ -53,7 +53,7 @@ fn a_published_file_is_there_whole_and_under_its_name_only(bed: &Bed) {
     assert_eq!(file.metadata().unwrap().nlink(), 1);
 }
 
-fn a_published_file_can_be_written_on(bed: &Bed) {
+fn a_published_file_can_still_be_written(bed: &Bed) {
     let mut file = bed.file("first, ").publish(bed.path("new")).unwrap();
     file.write_all(b"second").unwrap();
     assert_eq!(bed.read("new"), "first, second");
@@ -81,7 +81,7 @@ fn publish_never_replaces(bed: &Bed) {
     assert!(!bed.path("nowhere").exists());
 }
 
-fn replace_takes_over_a_file(bed: &Bed) {
+fn replace_overwrites_a_file(bed: &Bed) {
     fs::write(bed.path("file"), "old").unwrap();
     let before = File::open(bed.path("file")).unwrap();
     bed.file("new").replace(bed.path("file")).unwrap();
@@ -93,12 +93,12 @@ fn replace_takes_over_a_file(bed: &Bed) {
     );
 }
 
-fn replace_makes_a_file_where_there_was_none(bed: &Bed) {
+fn replace_creates_a_missing_file(bed: &Bed) {
     bed.file("new").replace(bed.path("file")).unwrap();
     bed.holds_only("file", "new");
 }
 
-fn replace_takes_over_a_symlink_and_does_not_follow_it(bed: &Bed) {
+fn replace_overwrites_a_symlink_and_does_not_follow_it(bed: &Bed) {
     fs::write(bed.path("file"), "old").unwrap();
     for target in ["file", "nowhere", "link"] {
         symlink(target, bed.path("link")).unwrap();
@@ -109,7 +109,7 @@ fn replace_takes_over_a_symlink_and_does_not_follow_it(bed: &Bed) {
     bed.holds_only("file", "old");
 }
 
-fn replace_never_takes_over_a_directory(bed: &Bed) {
+fn replace_never_overwrites_a_directory(bed: &Bed) {
     fs::create_dir(bed.path("dir")).unwrap();
     let file = bed.file("new");
     let file = refused(file.replace(bed.path("dir")), IsADirectory, libc::EISDIR);
@@ -146,7 +146,7 @@ fn the_root_directory_is_never_a_target(bed: &Bed) {
     }
 }
 
-fn a_name_with_no_place_is_not_found(bed: &Bed) {
+fn a_path_without_a_parent_directory_is_not_found(bed: &Bed) {
     symlink("nowhere", bed.path("dangling")).unwrap();
     let mut file = bed.file("kept");
     for nowhere in ["missing/new", "dangling/new"] {
@@ -162,7 +162,7 @@ fn a_name_with_no_place_is_not_found(bed: &Bed) {
     }
 }
 
-fn a_place_that_is_no_directory_is_told_by_its_errno(bed: &Bed) {
+fn a_parent_that_is_no_directory_is_reported_with_its_errno(bed: &Bed) {
     fs::write(bed.path("file"), "").unwrap();
     symlink("loop", bed.path("loop")).unwrap();
     let file = refused(
@@ -174,7 +174,7 @@ fn a_place_that_is_no_directory_is_told_by_its_errno(bed: &Bed) {
     file.publish(bed.path("new")).unwrap();
 }
 
-fn names_of_255_bytes_serve_and_256_are_too_long(bed: &Bed) {
+fn names_of_255_bytes_work_and_256_are_too_long(bed: &Bed) {
     let (longest, too_long) = ("n".repeat(255), "n".repeat(256));
     bed.file("a").publish(bed.path(&longest)).unwrap();
     bed.file("b").replace(bed.path(&longest)).unwrap();
@@ -191,7 +191,7 @@ fn names_of_255_bytes_serve_and_256_are_too_long(bed: &Bed) {
     ));
 }
 
-fn paths_longer_than_the_stack_buffer_serve(bed: &Bed) {
+fn long_paths_work(bed: &Bed) {
     let deep: PathBuf = std::iter::repeat("d".repeat(200)).take(4).collect();
     let deep = bed.path(deep);
     fs::create_dir_all(&deep).unwrap();
@@ -208,7 +208,7 @@ fn names_need_not_be_utf8(bed: &Bed) {
     assert_eq!(bed.read(name), "b");
 }
 
-fn a_nul_byte_is_bad_input_and_the_file_comes_back(bed: &Bed) {
+fn a_nul_byte_is_invalid_input_and_the_file_is_given_back(bed: &Bed) {
     let error = bed.file("kept").replace(bed.path("a\0b")).unwrap_err();
     assert_eq!(error.io_error().kind(), ErrorKind::InvalidInput);
     assert_eq!(error.kind(), Other);
@@ -235,7 +235,7 @@ fn a_relative_path_is_relative_to_the_current_directory(bed: &Bed) {
     }
 }
 
-fn a_file_can_be_opened_and_published_without_any_path(bed: &Bed) {
+fn a_file_can_be_opened_in_dot_and_published_under_a_bare_name(bed: &Bed) {
     testbed::own_fs();
     std::env::set_current_dir(bed.dir()).unwrap();
     let file = OpenOptions::new().anonymous_in(".").unwrap();
@@ -244,7 +244,7 @@ fn a_file_can_be_opened_and_published_without_any_path(bed: &Bed) {
     bed.holds_only("new", "written");
 }
 
-fn a_removed_directory_is_not_found_and_the_file_lives_on(bed: &Bed) {
+fn a_removed_directory_is_not_found_and_the_file_is_given_back(bed: &Bed) {
     fs::create_dir(bed.path("gone")).unwrap();
     let mut file = OpenOptions::new()
         .read(true)
@@ -278,7 +278,7 @@ fn a_removed_current_directory_is_not_found(bed: &Bed) {
     drop(refused(bed.open().publish("new"), NotFound, libc::ENOENT));
 }
 
-fn a_file_published_elsewhere_by_hand_keeps_that_name(bed: &Bed) {
+fn a_file_linked_by_hand_keeps_that_name(bed: &Bed) {
     let file = bed.file("linked");
     link_by_hand(&file, &bed.path("by hand")).unwrap();
     drop(file);
@@ -297,7 +297,7 @@ fn write_replaces_and_creates(bed: &Bed) {
     assert_eq!(bed.names(), ["dir", "file"]);
 }
 
-fn a_failed_replace_is_cleaned_up_with_the_handle(bed: &Bed) {
+fn dropping_the_file_after_a_failed_replace_leaves_nothing(bed: &Bed) {
     fs::create_dir(bed.path("dir")).unwrap();
     let file = refused(
         bed.file("kept").replace(bed.path("dir")),

@@ -16,18 +16,18 @@ use testbed::{deny, Rule};
 
 on_both_routes! {
     of_sixteen_racing_publishers_one_wins,
-    without_noreplace_one_wins_too,
-    readers_never_see_a_part_or_a_gap,
+    of_sixteen_racing_publishers_one_wins_without_noreplace,
+    readers_never_see_a_partial_or_missing_file,
     many_threads_can_replace_the_same_name,
-    the_directory_may_be_renamed_meanwhile,
-    chdir_meanwhile_does_not_matter_to_the_clean_up,
+    the_directory_may_be_renamed_before_publishing,
+    clean_up_works_after_chdir,
 }
 
 fn of_sixteen_racing_publishers_one_wins(bed: &Bed) {
     race(bed);
 }
 
-fn without_noreplace_one_wins_too(bed: &Bed) {
+fn of_sixteen_racing_publishers_one_wins_without_noreplace(bed: &Bed) {
     deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
     race(bed);
 }
@@ -65,7 +65,7 @@ fn race(bed: &Bed) {
     }
 }
 
-fn readers_never_see_a_part_or_a_gap(bed: &Bed) {
+fn readers_never_see_a_partial_or_missing_file(bed: &Bed) {
     const SIZE: usize = 50_000;
     let target = bed.path("file");
     let text = |byte: u8| String::from_utf8(vec![byte; SIZE]).unwrap();
@@ -106,7 +106,7 @@ fn many_threads_can_replace_the_same_name(bed: &Bed) {
     );
 }
 
-fn the_directory_may_be_renamed_meanwhile(bed: &Bed) {
+fn the_directory_may_be_renamed_before_publishing(bed: &Bed) {
     fs::create_dir(bed.path("before")).unwrap();
     let open = || OpenOptions::new().anonymous_in(bed.path("before")).unwrap();
     let (published, dropped) = (open(), open());
@@ -118,7 +118,7 @@ fn the_directory_may_be_renamed_meanwhile(bed: &Bed) {
     assert_eq!(names, ["new"]);
 }
 
-fn chdir_meanwhile_does_not_matter_to_the_clean_up(bed: &Bed) {
+fn clean_up_works_after_chdir(bed: &Bed) {
     testbed::own_fs();
     for dir in ["opened", "later"] {
         fs::create_dir(bed.path(dir)).unwrap();

@@ -13,14 +13,14 @@ use rustix::thread::{no_new_privs, set_no_new_privs};
 use testbed::{deny, in_child, in_thread, with_fault, AccessFs, BitFlags, Rule};
 
 on_both_routes! {
-    a_sandbox_without_statx_serves,
-    without_new_privileges_nothing_changes,
-    a_landlock_domain_with_the_rights_serves,
-    landlock_without_refer_keeps_a_file_in_its_directory,
+    a_sandbox_without_statx_works,
+    no_new_privs_changes_nothing,
+    landlock_with_the_rights_works,
+    landlock_without_refer_crosses_devices,
 }
 
 /// Seccomp profiles that are older than the call have it so.
-fn a_sandbox_without_statx_serves(bed: &Bed) {
+fn a_sandbox_without_statx_works(bed: &Bed) {
     // In a child, as std could not clean up either.
     assert!(in_child(|| {
         deny(libc::EPERM, &[Rule::call(libc::SYS_statx)]);
@@ -29,13 +29,13 @@ fn a_sandbox_without_statx_serves(bed: &Bed) {
     }));
 }
 
-fn without_new_privileges_nothing_changes(bed: &Bed) {
+fn no_new_privs_changes_nothing(bed: &Bed) {
     set_no_new_privs(true).unwrap();
     assert!(no_new_privs().unwrap());
     publishes_and_replaces_by_procfs(bed);
 }
 
-fn a_landlock_domain_with_the_rights_serves(bed: &Bed) {
+fn landlock_with_the_rights_works(bed: &Bed) {
     fs::create_dir(bed.path("dir")).unwrap();
     testbed::landlock_without(BitFlags::EMPTY);
     bed.file("new").publish(bed.path("dir/new")).unwrap();
@@ -45,7 +45,7 @@ fn a_landlock_domain_with_the_rights_serves(bed: &Bed) {
 }
 
 /// What Landlock denies in a domain that does not speak of it, too.
-fn landlock_without_refer_keeps_a_file_in_its_directory(bed: &Bed) {
+fn landlock_without_refer_crosses_devices(bed: &Bed) {
     fs::create_dir(bed.path("dir")).unwrap();
     testbed::landlock_without(AccessFs::Refer.into());
     let error = bed.file("kept").publish(bed.path("dir/new")).unwrap_err();
@@ -59,7 +59,7 @@ fn landlock_without_refer_keeps_a_file_in_its_directory(bed: &Bed) {
 
 /// A sandbox that lets the file be opened and not be linked.
 #[test]
-fn a_sandbox_without_link_is_link_forbidden() {
+fn a_sandbox_that_denies_linkat_is_link_forbidden() {
     for errno in [libc::EPERM, libc::EACCES, libc::ENOSYS] {
         on(Route::Anonymous, move |bed| {
             let (file, path) = (bed.file("intact"), bed.path("new"));
@@ -127,7 +127,7 @@ fn landlock_without_remove_file_lets_an_unnamed_file_be_published() {
 /// AppArmor says `ENOENT` too, of a file that procfs shows.
 #[test]
 #[ignore = "needs root, to mount"]
-fn apparmor_is_told_from_a_file_that_can_have_no_name() {
+fn a_denial_by_apparmor_is_link_forbidden_and_not_never_linkable() {
     for (label, kind) in [
         ("profile (enforce)\n", PublishErrorKind::LinkForbidden),
         ("unconfined\n", PublishErrorKind::NeverLinkable),

@@ -18,18 +18,18 @@ use linkable::{
 use testbed::{deny, in_thread, FileSystem, Kind, Mounted, Rule};
 
 traced! {
-    a_new_name_costs_four_calls,
+    publishing_a_new_file_costs_four_calls,
     replacing_an_absent_file_costs_four_calls,
     replacing_a_file_costs_six_calls,
-    contents_is_one_sync_and_comes_before_the_name,
-    nothing_is_synced_between_link_and_rename,
-    a_durable_new_name_is_one_sync_before_and_one_after,
-    a_durable_replace_is_the_same_around_the_rename,
+    durability_contents_syncs_once_before_the_name,
+    a_replace_syncs_nothing_between_link_and_rename,
+    durability_full_syncs_once_before_and_once_after_the_name,
+    durability_full_syncs_once_before_and_once_after_the_rename,
     a_named_publish_costs_nine_calls,
-    nobody_asks_for_the_times_of_an_unnamed_file,
+    nobody_asks_for_the_times_of_an_anonymous_file,
     nobody_asks_for_the_times_of_a_named_file,
-    where_only_procfs_serves_it_is_tried_first_the_next_time,
-    a_batch_has_one_flush_for_contents_and_one_for_each_directory,
+    procfs_is_tried_first_where_only_procfs_has_worked,
+    a_batch_syncs_all_contents_at_once_and_each_directory_once,
     #[ignore = "needs root and mkfs.btrfs"]
     on_old_btrfs_a_temporary_name_comes_before_the_sync,
     #[ignore = "needs root and mkfs.ext2"]
@@ -39,14 +39,14 @@ traced! {
     #[ignore = "needs root and mkfs.ext4"]
     a_file_system_is_asked_for_its_journal_once,
     #[ignore = "needs root, mkfs.ext4 and mkfs.ext2"]
-    another_file_system_in_its_place_is_asked_again,
+    another_file_system_at_the_same_path_is_asked_again,
     #[ignore = "needs root and mkfs.btrfs"]
     on_btrfs_the_names_of_a_large_batch_are_synced_together,
     a_kernel_without_o_tmpfile_is_asked_once,
-    a_directory_that_cannot_be_read_is_made_durable_by_the_file,
-    a_directory_that_cannot_be_synced_is_not_durable_but_published,
-    a_copy_that_cannot_be_synced_spoils_nothing_but_itself,
-    a_copy_is_made_by_the_kernel,
+    an_unreadable_directory_is_made_durable_through_the_file,
+    if_the_directory_cannot_be_synced_the_file_is_published_but_not_durable,
+    a_failed_sync_of_a_copy_leaves_the_file_publishable,
+    a_copy_uses_copy_file_range,
     a_directory_exchanged_while_opening_gets_no_litter,
 }
 
@@ -84,7 +84,7 @@ fn calls_of_any_save(
     calls
 }
 
-fn a_new_name_costs_four_calls(strace: &Strace) {
+fn publishing_a_new_file_costs_four_calls(strace: &Strace) {
     let calls = calls_of_save(strace, false, false, Durability::None);
     assert_eq!(names(&calls), ["openat", "write", "linkat", "close"]);
 }
@@ -102,7 +102,7 @@ fn replacing_a_file_costs_six_calls(strace: &Strace) {
     );
 }
 
-fn contents_is_one_sync_and_comes_before_the_name(strace: &Strace) {
+fn durability_contents_syncs_once_before_the_name(strace: &Strace) {
     let calls = calls_of_save(strace, false, false, Durability::Contents);
     assert_eq!(
         names(&calls),
@@ -111,7 +111,7 @@ fn contents_is_one_sync_and_comes_before_the_name(strace: &Strace) {
 }
 
 /// No sync between the temporary link and the rename: it would make the temporary name durable.
-fn nothing_is_synced_between_link_and_rename(strace: &Strace) {
+fn a_replace_syncs_nothing_between_link_and_rename(strace: &Strace) {
     let calls = calls_of_save(strace, true, true, Durability::Contents);
     let expected = [
         "openat", "write", "statx", "fsync", "linkat", "linkat", "renameat", "close",
@@ -119,7 +119,7 @@ fn nothing_is_synced_between_link_and_rename(strace: &Strace) {
     assert_eq!(names(&calls), expected);
 }
 
-fn a_durable_new_name_is_one_sync_before_and_one_after(strace: &Strace) {
+fn durability_full_syncs_once_before_and_once_after_the_name(strace: &Strace) {
     let calls = calls_of_save(strace, false, false, Durability::Full);
     let expected = [
         "openat", "write", "openat", "statx", "fsync", "linkat", "fsync", "close", "close",
@@ -135,7 +135,7 @@ fn a_durable_new_name_is_one_sync_before_and_one_after(strace: &Strace) {
     assert!(calls[5].text.contains(&format!(", {directory}, \"new\"")));
 }
 
-fn a_durable_replace_is_the_same_around_the_rename(strace: &Strace) {
+fn durability_full_syncs_once_before_and_once_after_the_rename(strace: &Strace) {
     let calls = calls_of_save(strace, true, true, Durability::Full);
     let expected = [
         "openat", "write", "openat", "statx", "fsync", "linkat", "linkat", "renameat", "fsync",
@@ -161,7 +161,7 @@ fn a_named_publish_costs_nine_calls(strace: &Strace) {
 }
 
 /// From Linux 6.13 on that makes the sync of a file dearer.
-fn nobody_asks_for_the_times_of_an_unnamed_file(strace: &Strace) {
+fn nobody_asks_for_the_times_of_an_anonymous_file(strace: &Strace) {
     let calls = calls_of_save(strace, true, true, Durability::Full);
     asks_for_identity_only(&calls);
 }
@@ -187,7 +187,7 @@ fn asks_for_identity_only(calls: &[Call]) {
 }
 
 /// What Linux before 6.10 does to ordinary users.
-fn where_only_procfs_serves_it_is_tried_first_the_next_time(strace: &Strace) {
+fn procfs_is_tried_first_where_only_procfs_has_worked(strace: &Strace) {
     deny(libc::ENOENT, &[Rule::link_empty_path()]);
     let calls = calls_of_save(strace, false, false, Durability::None);
     assert_eq!(
@@ -214,7 +214,7 @@ fn publish_in_batch(dirs: &[PathBuf], in_each: usize) {
 }
 
 /// All contents, with one flush; then all names; then each directory, once.
-fn a_batch_has_one_flush_for_contents_and_one_for_each_directory(strace: &Strace) {
+fn a_batch_syncs_all_contents_at_once_and_each_directory_once(strace: &Strace) {
     let base = tempfile::tempdir().unwrap();
     let dirs = ["a", "b"].map(|name| base.path().join(name));
     for dir in &dirs {
@@ -320,7 +320,7 @@ fn a_file_system_is_asked_for_its_journal_once(strace: &Strace) {
     assert_eq!(calls.iter().filter(asked).count(), 2);
 }
 
-fn another_file_system_in_its_place_is_asked_again(strace: &Strace) {
+fn another_file_system_at_the_same_path_is_asked_again(strace: &Strace) {
     let order = order_of_publish_on(strace, &[Kind::Ext4, Kind::Ext2]);
     // In between, mkfs syncs.
     assert_eq!(order[..2], ["fsync", "linkat"]);
@@ -357,7 +357,7 @@ fn a_kernel_without_o_tmpfile_is_asked_once(strace: &Strace) {
 }
 
 /// `-wx` is enough to create a file, but fsync(2) of a directory needs it open.
-fn a_directory_that_cannot_be_read_is_made_durable_by_the_file(strace: &Strace) {
+fn an_unreadable_directory_is_made_durable_through_the_file(strace: &Strace) {
     let dir = tempfile::tempdir().unwrap();
     testbed::give_to_ordinary_user(dir.path());
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o333)).unwrap();
@@ -399,7 +399,7 @@ fn with_a_failing_second_sync(strace: &Strace, errno: &str, check: fn(&Path, Pub
 }
 
 /// `EINVAL` is what network file systems say that cannot sync a directory at all.
-fn a_directory_that_cannot_be_synced_is_not_durable_but_published(strace: &Strace) {
+fn if_the_directory_cannot_be_synced_the_file_is_published_but_not_durable(strace: &Strace) {
     with_a_failing_second_sync(strace, "EINVAL", |dir, error| {
         assert_eq!(error.kind(), PublishErrorKind::NotDurable);
         assert_eq!(error.io_error().raw_os_error(), Some(libc::EINVAL));
@@ -416,7 +416,7 @@ fn a_directory_that_cannot_be_synced_is_not_durable_but_published(strace: &Strac
 }
 
 /// The first sync is the file's own, the second its copy's.
-fn a_copy_that_cannot_be_synced_spoils_nothing_but_itself(strace: &Strace) {
+fn a_failed_sync_of_a_copy_leaves_the_file_publishable(strace: &Strace) {
     let dir = tempfile::tempdir().unwrap();
     deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);
     let inject = [
@@ -442,7 +442,7 @@ fn a_copy_that_cannot_be_synced_spoils_nothing_but_itself(strace: &Strace) {
 }
 
 /// Blocks are shared where the file system can share them.
-fn a_copy_is_made_by_the_kernel(strace: &Strace) {
+fn a_copy_uses_copy_file_range(strace: &Strace) {
     let dir = tempfile::tempdir().unwrap();
     deny(libc::EPERM, &[Rule::call(libc::SYS_linkat)]);
     let calls = strace.calls(&[], || {
