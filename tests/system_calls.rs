@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::trace::{names, traced, Call, Strace};
-use common::{given_back, needs_noreplace, needs_o_tmpfile};
+use common::{given_back, needs_link_by_descriptor, needs_noreplace, needs_o_tmpfile};
 use linkable::{
     Durability, OpenOptionsAnonymousExt, PublishBatch, PublishError, PublishErrorKind,
     PublishOptions,
@@ -62,6 +62,7 @@ fn save(dir: &Path, replace: bool, durability: Durability) {
 /// The calls of an anonymous `save` in a directory where `new` is there or not.
 fn calls_of_save(strace: &Strace, taken: bool, replace: bool, durability: Durability) -> Vec<Call> {
     needs_o_tmpfile(&std::env::temp_dir());
+    needs_link_by_descriptor();
     calls_of_any_save(strace, taken, replace, durability)
 }
 
@@ -189,7 +190,8 @@ fn asks_for_identity_only(calls: &[Call]) {
 /// What Linux before 6.10 does to ordinary users.
 fn procfs_is_tried_first_where_only_procfs_has_worked(strace: &Strace) {
     deny(libc::ENOENT, &[Rule::link_empty_path()]);
-    let calls = calls_of_save(strace, false, false, Durability::None);
+    needs_o_tmpfile(&std::env::temp_dir());
+    let calls = calls_of_any_save(strace, false, false, Durability::None);
     assert_eq!(
         names(&calls),
         ["openat", "write", "fstat", "linkat", "fstat", "close"]
@@ -216,6 +218,7 @@ fn publish_in_batch(dirs: &[PathBuf], in_each: usize) {
 /// All contents, with one flush; then all names; then each directory, once.
 fn a_batch_syncs_all_contents_at_once_and_each_directory_once(strace: &Strace) {
     let base = tempfile::tempdir().unwrap();
+    needs_link_by_descriptor();
     let dirs = ["a", "b"].map(|name| base.path().join(name));
     for dir in &dirs {
         fs::create_dir(dir).unwrap();

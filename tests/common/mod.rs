@@ -239,6 +239,22 @@ pub fn needs_o_tmpfile(dir: &Path) {
     }
 }
 
+/// The same for linking a file by its descriptor, which takes a capability before Linux 6.10. It is
+/// the kernel that decides this, so a tmpfs will do.
+pub fn needs_link_by_descriptor() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let file = open(dir.path(), OFlags::TMPFILE | OFlags::WRONLY, Mode::RWXU).unwrap();
+    if let Err(errno) = linkat(
+        file,
+        "",
+        CWD,
+        dir.path().join("linked"),
+        AtFlags::EMPTY_PATH,
+    ) {
+        panic!("AT_EMPTY_PATH: {errno}");
+    }
+}
+
 /// The same for renaming without replacing.
 pub fn needs_noreplace(dir: &Path) {
     let [from, to] = ["from", "to"].map(|name| dir.join(name));
