@@ -4,10 +4,6 @@
 //! Each input has a root directory of its own, out of which no path leads.
 #![no_main]
 
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../common/kernel.rs"]
-mod kernel;
-
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -86,15 +82,15 @@ fn path(pieces: &[Piece]) -> PathBuf {
 fuzz_target!(
     init: {
         // Before libFuzzer starts a thread: afterwards there is no way into a user namespace.
-        kernel::own_users();
-        kernel::own_mounts();
-        kernel::mount_new("tmpfs", "/tmp".as_ref(), "");
+        testbed::own_users();
+        testbed::own_mounts();
+        testbed::mount_new("tmpfs", "/tmp".as_ref(), "");
     },
     |input: Input| {
         let root = tempfile::tempdir_in("/tmp").unwrap();
         furnish(root.path());
         let path = root.path().to_owned();
-        kernel::in_thread(move || run(&path, &input));
+        testbed::in_thread(move || run(&path, &input));
         assert_eq!(fs::read_dir("/tmp").unwrap().count(), 1, "something is outside");
     }
 );
@@ -111,12 +107,12 @@ fn furnish(root: &Path) {
 }
 
 fn run(root: &Path, input: &Input) {
-    kernel::own_fs();
+    testbed::own_fs();
     chroot(root).unwrap();
     chdir("/dir").unwrap();
     umask(0o022.into());
     if input.by_name {
-        kernel::deny(libc::EOPNOTSUPP, &kernel::Rule::open_with(libc::O_TMPFILE));
+        testbed::deny(libc::EOPNOTSUPP, &testbed::Rule::open_with(libc::O_TMPFILE));
     }
     let before = tree();
     match open(input) {
