@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use common::{contents, given_back, on, on_both_routes, Bed, Route, LEVELS};
 use linkable::{
-    BatchSync, Durability, OpenOptionsAnonymousExt, PublishBatch, PublishError, PublishErrorKind,
-    PublishOptions,
+    Durability, OpenOptionsAnonymousExt, PublishBatch, PublishError, PublishErrorKind,
+    PublishOptions, SyncMethod,
 };
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use testbed::{deny, in_thread, Rule};
@@ -37,14 +37,16 @@ fn batch_of(level: Durability) -> PublishBatch {
 }
 
 fn all_files_are_published_and_none_before_the_commit(bed: &Bed) {
-    for sync in [
-        BatchSync::Automatic,
-        BatchSync::EachFile,
-        BatchSync::FileSystem,
+    for method in [
+        SyncMethod::Automatic,
+        SyncMethod::Fsync,
+        SyncMethod::WriteOut,
+        SyncMethod::FileSystem,
     ] {
         for level in LEVELS {
-            let mut batch = batch_of(level);
-            batch.sync(sync);
+            let mut options = PublishOptions::new();
+            let options = options.durability(level).sync_method(method);
+            let mut batch = PublishBatch::with_options(options);
             for i in 0..20 {
                 batch.add(bed.file(&format!("{i}")), bed.path(format!("{i}")));
             }

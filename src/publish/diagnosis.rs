@@ -153,12 +153,15 @@ fn refused_link(errno: Errno, file: &LinkableFile, target: &Target<'_>) -> Publi
 
 fn refused_rename(errno: Errno, replace: bool, file: &LinkableFile) -> Reason {
     match errno {
-        Errno::ACCESS | Errno::PERM => Reason {
+        Errno::ACCESS => Reason {
             kind: PublishErrorKind::LinkForbidden,
-            advice:
-                ": a security policy or a sandbox forbids to rename the file from its temporary \
-                     name",
+            advice: ": a security policy or a sandbox does not allow renaming the file from its \
+                     temporary name",
         },
+        Errno::PERM => other(
+            ": the file system, a security policy or a sandbox does not allow renaming the file from \
+             its temporary name",
+        ),
         Errno::NOENT if file.has_lost_its_name() => PublishErrorKind::NeverLinkable.into(),
         Errno::INVAL if replace => Reason {
             kind: PublishErrorKind::Unsupported,

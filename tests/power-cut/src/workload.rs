@@ -224,7 +224,9 @@ fn do_saves(root: &Path, saves: &[Save], order: Order) -> io::Result<()> {
                 let file = write(save, directory)?;
                 how.replace(save.replace).publish(file, path)?;
             }
-            Order::Batch(_) if save.replace => drop(batch.add_replacing(write(save, directory)?, path)),
+            Order::Batch(_) if save.replace => {
+                drop(batch.add_replacing(write(save, directory)?, path))
+            }
             Order::Batch(_) => drop(batch.add(write(save, directory)?, path)),
             by_hand => do_by_hand(save, &path, directory, by_hand)?,
         }

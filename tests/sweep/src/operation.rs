@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use linkable::{
-    BatchSync, Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishError,
-    PublishErrorKind, PublishOptions,
+    Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishError,
+    PublishErrorKind, PublishOptions, SyncMethod,
 };
 
 use crate::directory::State;
@@ -221,8 +221,9 @@ impl Operation {
         file: LinkableFile,
         target: &Path,
     ) -> Result<(), PublishError> {
-        let mut batch = PublishBatch::with_options(how);
-        batch.sync(BatchSync::FileSystem);
+        let mut how = how.clone();
+        how.sync_method(SyncMethod::FileSystem);
+        let mut batch = PublishBatch::with_options(&how);
         if self.replaces() {
             batch.add_replacing(file, target);
         } else {

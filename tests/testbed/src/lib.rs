@@ -21,8 +21,8 @@ pub use mount::{
 };
 pub use seccomp::{deny, Rule};
 pub use thread::{
-    as_old_kernel, as_ordinary_user, as_ordinary_user_in, give_to_ordinary_user, in_child,
-    in_thread, own_descriptors, own_fs, own_mounts, own_process_ids, own_users, with_fault,
+    as_kernel, as_ordinary_user, as_ordinary_user_in, give_to_ordinary_user, in_child, in_thread,
+    own_descriptors, own_fs, own_mounts, own_process_ids, own_users, with_fault,
 };
 
 use std::io;

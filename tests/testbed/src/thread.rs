@@ -1,7 +1,7 @@
 //! What a thread or a process has for itself, and who it is.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::thread;
@@ -10,7 +10,7 @@ use rustix::mount::{mount_change, MountPropagationFlags};
 use rustix::process::{getegid, geteuid, set_dumpable_behavior, DumpableBehavior, Gid, Uid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid, unshare_unsafe, UnshareFlags};
 
-use crate::{deny, Rule};
+use crate::{bind, deny, Rule};
 
 /// Runs `body` in a thread of its own, where it can do what cannot be undone.
 pub fn in_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
@@ -93,11 +93,17 @@ pub fn own_process_ids() {
     unshare_here(UnshareFlags::NEWPID).expect("this needs root");
 }
 
-/// From now on the kernel tells this thread that it is Linux 2.6.
-pub fn as_old_kernel() {
-    const UNAME26: libc::c_ulong = 0x0002_0000;
-    // SAFETY: changes what uname(2) returns, nothing else.
-    assert_ne!(unsafe { libc::personality(UNAME26) }, -1);
+/// From now on procfs tells this thread, which gets its own mounts, of another kernel. Needs root.
+pub fn as_kernel(release: &str) {
+    let osrelease = Path::new("/proc/sys/kernel/osrelease");
+    if fs::read_to_string(osrelease).unwrap().trim() == release {
+        // A test that runs itself once more is one to which it was told already.
+        return;
+    }
+    own_mounts();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "{release}").unwrap();
+    bind(file.path(), osrelease);
 }
 
 const NOBODY: u32 = 65534;
