@@ -110,6 +110,8 @@ struct Queued {
     file: LinkableFile,
     path: PathBuf,
     plan: Plan,
+    /// Whether only a copy of it can have the name.
+    must_copy: bool,
 }
 
 /// The progress of a [`PublishBatch`].
@@ -273,6 +275,7 @@ impl PublishBatch {
                 replace,
                 ..self.plan
             },
+            must_copy: false,
         });
     }
 
@@ -362,7 +365,11 @@ impl Files for Chunk<'_> {
     fn check(&mut self) -> Result<(), Infallible> {
         self.each(|_, queued| {
             let (plan, file) = (queued.plan, &queued.file);
-            with_target(&queued.path, |target| plan.check(file, target))
+            queued.must_copy = with_target(&queued.path, |target| {
+                plan.check(file, target)?;
+                Ok(plan.must_copy(file, target))
+            })?;
+            Ok(())
         });
         Ok(())
     }
@@ -378,6 +385,9 @@ impl Files for Chunk<'_> {
 
     fn name_before_sync(&mut self) -> Result<(), Infallible> {
         self.each(|chunk, queued| {
+            if queued.must_copy {
+                return Ok(());
+            }
             let (plan, file) = (queued.plan, &mut queued.file);
             let rules = plan.rules(file);
             let named = with_target(&queued.path, |target| {
@@ -396,15 +406,15 @@ impl Files for Chunk<'_> {
         if self.batch.is_stopped() {
             return Ok(());
         }
-        let mut files: Vec<_> = self
-            .queue
-            .iter_mut()
-            .map(|queued| &mut queued.file)
-            .collect();
+        let to_sync = self.queue.iter_mut().filter(|queued| !queued.must_copy);
+        let mut files: Vec<_> = to_sync.map(|queued| &mut queued.file).collect();
         let method = self.batch.plan.sync_method;
         let contents = self.synced.sync_contents(&mut files, method);
         let mut contents = contents.into_iter();
         self.each(|chunk, queued| {
+            if queued.must_copy {
+                return Ok(());
+            }
             let contents = contents.next().unwrap_or_default();
             let errors = &mut chunk.batch.errors;
             let on_error = |file: &File, errno| errors.note(file, errno);
@@ -420,8 +430,13 @@ impl Files for Chunk<'_> {
     fn name(&mut self) -> Result<(), Infallible> {
         self.each(|chunk, queued| {
             let (plan, file) = (queued.plan, &mut queued.file);
+            let must_copy = queued.must_copy;
             let outcome = with_target(&queued.path, |target| {
-                let named = plan.name(file, &chunk.directories.within(target));
+                let named = if must_copy {
+                    Err(Failure::crosses_devices(plan, file, target))
+                } else {
+                    plan.name(file, &chunk.directories.within(target))
+                };
                 named.or_else(|failure| plan.publish_copy(file, target, failure))
             });
             if !matches!(outcome, Err(Failure::NotPublished(..))) {

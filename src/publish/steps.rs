@@ -73,9 +73,9 @@ pub(super) fn publish<F: Files>(plan: Plan, files: &mut F) -> Result<(), F::Fail
 /// place of `file`.
 pub(super) fn publish_one(plan: Plan, file: &mut LinkableFile, path: &Path) -> Result<(), Failure> {
     with_target(path, |target| {
-        let published = if plan.allow_copy && target.is_on_another_device(file.inner()) {
-            // Not to sync contents that cannot have the name.
-            Err(Failure::naming(Errno::XDEV.into(), plan, file, target))
+        let published = if plan.must_copy(file, target) {
+            plan.check(file, target)
+                .and_then(|()| Err(Failure::crosses_devices(plan, file, target)))
         } else {
             plan.publish_itself(file, target)
         };
@@ -210,15 +210,13 @@ impl Plan {
         file: &mut LinkableFile,
         target: &Target<'_>,
     ) -> Result<(), Failure> {
-        let needs_name = match rules.map(|rules| rules.forgets_unnamed) {
-            _ if !file.is_anonymous() => false,
-            None => false,
-            Some(Some(forgets)) => forgets,
-            // It cannot be told: the safe order, where that is possible. An append-only directory would
-            // keep the temporary name for ever.
-            Some(None) => !target.is_append_only(),
+        let forgets_unnamed = match rules {
+            Some(rules) if file.is_anonymous() => rules.forgets_unnamed,
+            _ => Some(false),
         };
-        if !needs_name {
+        // If that is not known, the safe order is taken where it is possible: an append-only directory
+        // would keep the temporary name for ever.
+        if !forgets_unnamed.unwrap_or_else(|| !target.is_append_only()) {
             return Ok(());
         }
         let named = with_room(target, |target| file.name_before_sync(target));
@@ -234,6 +232,11 @@ impl Plan {
             }
         });
         named.map_err(|error| Failure::naming(error, self, file, target))
+    }
+
+    /// Whether only a copy can have the name, and is allowed: then nothing of the file is to be synced.
+    pub(super) fn must_copy(self, file: &LinkableFile, target: &Target<'_>) -> bool {
+        self.allow_copy && target.is_on_another_device(file.inner())
     }
 
     /// Whether a copy is allowed, and can be published where the file itself cannot.
@@ -266,21 +269,17 @@ impl Plan {
             Ok((copy, backend)) => LinkableFile::new(copy, backend),
             // The first failure tells more than that the file cannot even be read.
             Err(copy::Error::Source) => return Err(failure),
-            // What forbids the link may forbid this, too.
-            Err(copy::Error::Copy(error)) => {
-                return Err(match failure {
-                    Failure::NotPublished(reason, _)
-                        if reason.kind == PublishErrorKind::LinkForbidden
-                            && error.kind() == io::ErrorKind::PermissionDenied =>
-                    {
-                        failure
-                    }
-                    _ => Failure::copying(error, target),
-                })
+            // What forbids the link may forbid the copy, too.
+            Err(copy::Error::Copy(error))
+                if failure.is(PublishErrorKind::LinkForbidden)
+                    && error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                return Err(failure)
             }
+            Err(copy::Error::Copy(error)) => return Err(Failure::copying(error, target)),
         };
         match self.publish_itself(&mut copy, target) {
-            // It is the copy that is spoilt.
+            // The copy is spoilt, not the file.
             Err(Failure::NotPublished(reason, error))
                 if reason.kind == PublishErrorKind::SyncFailed =>
             {
@@ -366,6 +365,15 @@ impl Failure {
     fn naming(error: io::Error, plan: Plan, file: &LinkableFile, target: &Target<'_>) -> Self {
         let reason = diagnosis::reason_of(&error, plan.replace, file, target);
         Self::NotPublished(reason, error)
+    }
+
+    /// What a link to another device fails with.
+    pub(super) fn crosses_devices(plan: Plan, file: &LinkableFile, target: &Target<'_>) -> Self {
+        Self::naming(Errno::XDEV.into(), plan, file, target)
+    }
+
+    fn is(&self, kind: PublishErrorKind) -> bool {
+        matches!(self, Self::NotPublished(reason, _) if reason.kind == kind)
     }
 
     fn copying(error: io::Error, target: &Target<'_>) -> Self {

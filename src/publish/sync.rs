@@ -208,7 +208,8 @@ pub(super) fn open_directory(target: &Target<'_>) -> Result<Option<File>, Errno>
 /// `None` also if that directory may not be read. The name can come back then.
 pub(super) fn open_left_directory(file: &LinkableFile, directory: Option<&File>) -> Option<File> {
     let left = file.directory_id()?;
-    if FileId::of(directory?) == Ok(left) {
+    let is_same = directory.map_or(false, |directory| FileId::of(directory) == Ok(left));
+    if is_same {
         return None;
     }
     file.open_directory()
