@@ -1,64 +1,62 @@
-//! What is compared, with what, and what is aimed at.
+//! What is compared with what.
 
-mod batch;
-mod crowds;
+pub(crate) mod batch;
+pub(crate) mod crowds;
 mod single;
 
 use std::io;
 
-use crate::methods::Method;
-use crate::race::{Estimate, Times};
-use crate::report::Report;
+use crate::results::Table;
 use crate::volume::Volume;
 
-/// Comparisons that are asked for together.
+/// Comparisons that are chosen together.
 #[derive(Clone, Copy, Debug)]
 pub struct Group {
-    /// As said on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
-    /// Whether it is only for file systems where a sync costs anything.
-    pub on_disk: bool,
-    /// Measures it all, on one file system.
-    pub run: fn(&Volume, Effort, &mut Report) -> io::Result<()>,
+    /// Measures all of it, on one file system.
+    pub run: fn(&Volume, Effort) -> io::Result<Vec<Table>>,
 }
 
-/// All of them, in the order of the report.
+/// All of them, in the order of the results.
 pub const GROUPS: [Group; 9] = [
-    everywhere("new", single::new),
-    everywhere("replace", single::replace),
-    on_disk("contents", single::contents),
-    on_disk("full", single::full),
-    everywhere("fallback", single::fallback),
-    everywhere("large", single::large),
-    everywhere("directories", crowds::directories),
-    everywhere("threads", crowds::threads),
-    on_disk("batch", batch::batch),
+    group("new", single::new),
+    group("replace", single::replace),
+    group("contents", single::contents),
+    group("full", single::full),
+    group("fallback", single::fallback),
+    group("large", single::large),
+    group("directories", crowds::directories),
+    group("threads", crowds::threads),
+    group("batch", batch::batch),
 ];
 
-type Measure = fn(&Volume, Effort, &mut Report) -> io::Result<()>;
-
-const fn everywhere(name: &'static str, run: Measure) -> Group {
-    Group {
-        name,
-        on_disk: false,
-        run,
-    }
+const fn group(name: &'static str, run: fn(&Volume, Effort) -> io::Result<Vec<Table>>) -> Group {
+    Group { name, run }
 }
 
-const fn on_disk(name: &'static str, run: Measure) -> Group {
-    Group {
-        name,
-        on_disk: true,
-        run,
-    }
+/// The titles of the tables that the summary and the charts are made from.
+pub mod titles {
+    /// One file after the other.
+    pub const NEW: &str = "A new file, not synced";
+    /// The same, where a file is replaced.
+    pub const REPLACE: &str = "Replacing a file, not synced";
+    /// The same, but the file is synced.
+    pub const REPLACE_SYNCED: &str = "Replacing a file, contents synced";
+    /// The same, but file and directory are synced.
+    pub const REPLACE_DURABLE: &str = "Replacing a file, contents and name synced";
+    /// Many threads that save at the same time.
+    pub const THREADS: &str = "New files from several threads, not synced";
+    /// Many files that are saved together.
+    pub const BATCH: &str = "Many files in one directory, contents and names synced";
 }
 
 /// How much time to spend.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// How many rounds, if not as many as usual.
+    /// The number of rounds of each comparison, if not the usual one.
     pub rounds: Option<usize>,
-    /// Whether it is only to be seen that everything works.
+    /// Only shows that everything works.
     pub smoke: bool,
 }
 
@@ -67,7 +65,7 @@ impl Effort {
         self.rounds.unwrap_or(if self.smoke { 2 } else { usual })
     }
 
-    /// For what is dear where there is a disk.
+    /// For what takes much longer on a disk than in memory.
     fn rounds_on(self, volume: &Volume, in_memory: usize, on_disk: usize) -> usize {
         self.rounds(if volume.on_disk { on_disk } else { in_memory })
     }
@@ -81,13 +79,24 @@ impl Effort {
     }
 }
 
-/// What linkable, which is the first of `methods`, takes compared with the fastest of some others.
-fn ours_to_fastest(methods: &[Method], times: &Times, among: fn(&Method) -> bool) -> Estimate {
-    let others = methods.iter().enumerate().skip(1);
-    let others: Vec<_> = others.filter(|(_, method)| among(method)).collect();
-    assert!(!others.is_empty(), "nobody to be compared with");
-    times.estimate(|medians| {
-        let fastest = others.iter().map(|&(index, _)| medians[index]);
-        medians[0] / fastest.fold(f64::INFINITY, f64::min)
-    })
+/// What a comparison does, for the line above its table.
+fn effort(rounds: usize, files: usize, bytes: usize) -> String {
+    let size = match bytes {
+        bytes if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
+        bytes if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} bytes"),
+    };
+    let files = match files {
+        1 => format!("one file of {size}"),
+        files => format!("{} files of {size}", thousands(files)),
+    };
+    format!("{rounds} rounds of {files}")
+}
+
+/// A number, readable.
+pub(crate) fn thousands(number: usize) -> String {
+    if number < 1_000 {
+        return number.to_string();
+    }
+    format!("{},{:03}", thousands(number / 1_000), number % 1_000)
 }

@@ -1,17 +1,22 @@
-//! Measures linkable against the bare system calls and against other crates.
+//! Measures linkable against the same system calls without a crate, and against other crates.
 //!
-//! `compare` times them, `instructions` counts what they cost in user space. The tables that both
-//! print are Markdown.
+//! `compare` measures times, `instructions` counts instructions in user space. Both write their
+//! results to `benches/results`.
 
-// They are the system's, and end the program.
+// Errors are those of the system, and end the program.
 #![allow(clippy::missing_errors_doc)]
 
+pub mod charts;
 pub mod groups;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../tests/common/kernel.rs"]
 mod kernel;
+pub mod machine;
+pub mod markdown;
 pub mod methods;
+pub mod output;
 pub mod place;
 pub mod race;
-pub mod report;
+pub mod results;
+pub mod summary;
 pub mod volume;

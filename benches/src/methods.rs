@@ -1,4 +1,4 @@
-//! The ways to save a file, and what each one promises.
+//! The ways to save files, and what each one guarantees.
 
 pub mod bare;
 pub mod ours;
@@ -9,36 +9,57 @@ use std::io;
 
 use crate::place::{Place, Target};
 
-/// A way to save a file.
+/// A way to save files: one after the other unless `S` says otherwise.
+///
+/// A table may hold several of the same crate. A variant is one more constant, and one more entry
+/// in the list of a group.
 #[derive(Clone, Copy, Debug)]
-pub struct Method {
-    /// Whose, and which call of theirs.
+pub struct Method<S = Save> {
+    /// The crate, and the call that is measured. Unique in a table.
     pub name: &'static str,
-    /// What it is measured for.
+    /// Whose code does the work.
     pub role: Role,
-    /// What a power cut cannot take.
+    /// What is synced before it returns.
     pub syncs: Syncs,
-    /// What becomes of a file that has the name already.
+    /// What happens to an existing file.
     pub taken: Taken,
-    /// What a killed process leaves.
+    /// What a killed process leaves behind.
     pub litter: Litter,
-    /// Makes the file, writes it, names and closes it.
-    pub save: fn(&Place, &Target, &[u8]) -> io::Result<()>,
+    /// Does it.
+    pub save: S,
 }
 
-/// What a method is measured for.
+/// Makes one file, writes it, gives it its name and closes it.
+pub type Save = fn(&Place, &Target, &[u8]) -> io::Result<()>;
+
+/// Saves all files together. Each target has the index of its place.
+pub type SaveAll = fn(&[Place], &[(usize, Target)], &[u8]) -> io::Result<()>;
+
+impl<S> Method<S> {
+    /// The same method, which saves in another way.
+    pub fn map<T>(self, other: impl FnOnce(S) -> T) -> Method<T> {
+        Method {
+            name: self.name,
+            role: self.role,
+            syncs: self.syncs,
+            taken: self.taken,
+            litter: self.litter,
+            save: other(self.save),
+        }
+    }
+}
+
+/// Whose code does the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It is linkable.
+    /// linkable.
     Ours,
-    /// The system calls that linkable makes, and nothing else: the limit.
-    Bare,
-    /// Not atomic: what it costs to have a file at all.
-    Floor,
-    /// What another crate does by itself.
+    /// System calls without a crate.
+    SystemCalls,
+    /// Another crate, all by itself.
     Peer,
-    /// What can be done by hand: other system calls, or another crate and what it leaves to do.
-    ByHand,
+    /// Another crate, and the caller, who does what the crate leaves to do.
+    PeerAndCaller,
 }
 
 /// What is synced before the call returns.
@@ -46,9 +67,9 @@ pub enum Role {
 pub enum Syncs {
     /// Nothing.
     Nothing,
-    /// The contents, before the name.
+    /// The file, before it gets its name.
     File,
-    /// The contents, before the name, and then the name.
+    /// The file, before it gets its name, and then the directory.
     FileAndDirectory,
 }
 
@@ -56,53 +77,53 @@ impl fmt::Display for Syncs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "nothing",
-            Self::File => "file",
-            Self::FileAndDirectory => "file, directory",
+            Self::File => "contents",
+            Self::FileAndDirectory => "contents and name",
         })
     }
 }
 
-/// What becomes of a file that has the name already.
+/// What happens to an existing file of that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// It stays, and the call fails.
-    Refused,
+    Kept,
     /// It is replaced in one step.
     Replaced,
-    /// It is emptied and written again, and readers see that.
+    /// It is emptied and written again, which readers can see.
     Emptied,
 }
 
 impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Refused => "refused",
+            Self::Kept => "kept",
             Self::Replaced => "replaced",
             Self::Emptied => "emptied",
         })
     }
 }
 
-/// What a killed process leaves.
+/// What a killed process leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Litter {
     /// Nothing.
     Never,
-    /// A temporary name, if it was killed between linkat(2) and rename(2).
+    /// A temporary file, if it is killed between linkat(2) and rename(2).
     WhileReplacing,
-    /// A temporary name, at any time before the last one is given.
+    /// A temporary file, if it is killed at any time before the rename.
     Always,
-    /// A part of the file, under its name.
+    /// An incomplete file under the final name.
     TornFile,
 }
 
 impl fmt::Display for Litter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Never => "none",
-            Self::WhileReplacing => "between link and rename",
-            Self::Always => "until named",
-            Self::TornFile => "a torn file",
+            Self::Never => "nothing",
+            Self::WhileReplacing => "a temporary file, between link and rename",
+            Self::Always => "a temporary file, until the rename",
+            Self::TornFile => "an incomplete file",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Where files are saved, and under which names.
+//! Where files are saved, and their names.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -11,13 +11,13 @@ use cap_tempfile::cap_std::fs::Dir;
 use rustix::fs::syncfs;
 use tempfile::TempDir;
 
-/// A directory of its own, gone with what is in it when this is dropped.
+/// A new directory, which is removed with its contents when this is dropped.
 #[derive(Debug)]
 pub struct Place {
     root: TempDir,
-    /// For those who want a directory that is open.
+    /// For crates that want an open directory.
     pub dir: Dir,
-    /// For those who make up no name of their own.
+    /// The temporary name of methods that do not choose one.
     pub temporary: PathBuf,
 }
 
@@ -40,7 +40,7 @@ impl Place {
         self.root.path()
     }
 
-    /// Names that are told apart by a number.
+    /// Names with these numbers.
     #[must_use]
     pub fn targets(&self, numbers: Range<usize>) -> Vec<Target> {
         numbers
@@ -52,13 +52,13 @@ impl Place {
             .collect()
     }
 
-    /// Puts all that there is on the disk, so that what is measured next pays for itself only.
+    /// Syncs the file system, so that the next measurement does not pay for what was before.
     pub fn settle(&self) -> io::Result<()> {
         Ok(syncfs(File::open(self.path())?)?)
     }
 }
 
-/// The name that a file is to get.
+/// The name that a file gets.
 #[derive(Debug)]
 pub struct Target {
     /// All of it.
@@ -68,7 +68,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Makes the file that is to be replaced.
+    /// Makes the file that will be replaced.
     pub fn take(&self) -> io::Result<()> {
         fs::write(&self.path, b"old contents")
     }

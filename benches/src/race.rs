@@ -1,28 +1,28 @@
-//! Comparing: all competitors run in every round, in random order, and are compared within rounds.
+//! Comparing: each round runs all competitors once, in random order.
 
 use std::io;
 use std::time::Duration;
 
 use statrs::statistics::{Data, OrderStatistics};
 
-/// How many times a statistic is computed anew to see how far it scatters.
+/// How many times a statistic is computed from resampled rounds.
 const RESAMPLES: usize = 1_000;
 
-/// One of those that are compared: runs once, and tells the seconds that one operation took.
+/// One competitor: runs once, and returns the seconds that one operation took.
 pub type Run<'a> = Box<dyn FnMut() -> io::Result<f64> + 'a>;
 
-/// The seconds that each of some operations took.
+/// The seconds that one of several operations took.
 #[must_use]
 #[allow(clippy::cast_precision_loss)]
 pub fn each(elapsed: Duration, operations: usize) -> f64 {
     elapsed.as_secs_f64() / operations as f64
 }
 
-/// What competitors took, by competitor and round.
+/// The seconds that each competitor took, in each round.
 #[derive(Debug)]
 pub struct Times(Vec<Vec<f64>>);
 
-/// Runs all of `runs` in each of `rounds`. What they do once only is lost in the medians.
+/// Runs all of `runs` in each round. What a competitor does only once does not change its median.
 pub fn race(rounds: usize, runs: &mut [Run<'_>]) -> io::Result<Times> {
     let mut times = vec![Vec::with_capacity(rounds); runs.len()];
     let mut order: Vec<_> = (0..runs.len()).collect();
@@ -35,7 +35,7 @@ pub fn race(rounds: usize, runs: &mut [Run<'_>]) -> io::Result<Times> {
     Ok(Times(times))
 }
 
-/// A figure and the interval that holds it in 95 of 100 cases.
+/// A figure, and how far it scatters.
 #[derive(Clone, Copy, Debug)]
 pub struct Estimate {
     /// The figure.
@@ -44,6 +44,12 @@ pub struct Estimate {
     pub low: f64,
     /// The upper end of the interval.
     pub high: f64,
+}
+
+impl From<Vec<Vec<f64>>> for Times {
+    fn from(times: Vec<Vec<f64>>) -> Self {
+        Self(times)
+    }
 }
 
 impl Times {
@@ -58,12 +64,14 @@ impl Times {
         }
     }
 
-    /// A statistic of all medians, with its interval from a bootstrap: rounds are drawn whole, so
-    /// that what disturbed all competitors of a round at once is no difference between them.
+    /// A statistic of all medians, with the interval that holds it in 95 of 100 cases.
+    ///
+    /// The interval comes from a bootstrap that draws whole rounds, so that what slowed down all
+    /// competitors of a round does not count as a difference between them.
     pub fn estimate(&self, statistic: impl Fn(&[f64]) -> f64) -> Estimate {
         let rounds = self.0[0].len();
         let all: Vec<_> = (0..rounds).collect();
-        // The same data give the same interval.
+        // The same times always give the same interval.
         let mut random = fastrand::Rng::with_seed(0);
         let resampled = (0..RESAMPLES).map(|_| {
             let drawn: Vec<_> = all.iter().map(|_| random.usize(..rounds)).collect();
@@ -92,17 +100,17 @@ mod tests {
 
     #[test]
     fn a_ratio_is_that_of_the_medians() {
-        let times = Times(vec![vec![2.0, 2.0, 90.0], vec![1.0, 1.0, 1.0]]);
+        let times = Times::from(vec![vec![2.0, 2.0, 90.0], vec![1.0, 1.0, 1.0]]);
         let ratio = times.estimate(|medians| medians[0] / medians[1]);
         assert!((ratio.value - 2.0).abs() < 1e-9);
         assert!(ratio.low <= 2.0 && ratio.high >= 2.0);
     }
 
     #[test]
-    fn what_slows_a_whole_round_down_is_no_difference() {
+    fn a_slow_round_is_no_difference_between_competitors() {
         let slow: Vec<_> = (0..50).map(|round| f64::from(1 + round % 7)).collect();
         let twice: Vec<_> = slow.iter().map(|time| 2.0 * time).collect();
-        let ratio = Times(vec![twice, slow]).estimate(|medians| medians[0] / medians[1]);
+        let ratio = Times::from(vec![twice, slow]).estimate(|medians| medians[0] / medians[1]);
         assert!((ratio.low - 2.0).abs() < 1e-9 && (ratio.high - 2.0).abs() < 1e-9);
     }
 

@@ -10,10 +10,10 @@ use tempfile::{NamedTempFile, TempDir};
 
 use crate::kernel;
 
-/// What root can mount: tmpfs, and the others from images in `$TMPDIR`.
+/// What root mounts: tmpfs, and the others from images in `$TMPDIR`.
 pub const MOUNTABLE: [&str; 4] = ["tmpfs", "ext4", "xfs", "btrfs"];
 
-/// What everybody has: tmpfs in `/dev/shm`, and `$TMPDIR`, whatever that is on.
+/// What other users have: the tmpfs in `/dev/shm`, and `$TMPDIR`, whatever that is on.
 pub const PRESENT: [&str; 2] = ["tmpfs", "tmpdir"];
 
 /// Room for 100,000 files of 16 KiB and one of 256 MiB; the image has holes.
@@ -22,9 +22,9 @@ const IMAGE_SIZE: u64 = 4 << 30;
 /// A file system, unmounted when this is dropped.
 #[derive(Debug)]
 pub struct Volume {
-    /// What it is called in the tables.
+    /// Its name in the results.
     pub name: String,
-    /// Where files may be made.
+    /// Where to make files.
     pub root: PathBuf,
     /// Whether a sync there costs anything.
     pub on_disk: bool,
@@ -32,7 +32,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// The names that [`Self::open`] knows for this user.
+    /// The names that [`Self::open`] accepts from this user.
     #[must_use]
     pub fn available() -> &'static [&'static str] {
         if geteuid().is_root() {
@@ -42,9 +42,9 @@ impl Volume {
         }
     }
 
-    /// Mounts the file system, or, for an ordinary user, finds it.
+    /// Mounts the file system if this is root, and finds it otherwise.
     ///
-    /// Root has to be alone with its mounts, see [`alone`].
+    /// Root calls [`own_mounts`] first.
     pub fn open(name: &str) -> io::Result<Self> {
         let (root, mounted) = if geteuid().is_root() {
             let at = tempfile::tempdir()?;
@@ -72,17 +72,8 @@ impl Drop for Volume {
     }
 }
 
-/// Where the images are, and on what kind of file system: what a flush costs depends on that.
-pub fn beneath() -> io::Result<String> {
-    let at = env::temp_dir();
-    let kind = run(Command::new("findmnt")
-        .args(["-n", "-o", "FSTYPE", "-T"])
-        .arg(&at))?;
-    Ok(format!("{} ({})", at.display(), kind.trim()))
-}
-
-/// Gives root mounts of its own, which are gone with this process however that ends.
-pub fn alone() {
+/// Gives root its own mounts, which end with this process.
+pub fn own_mounts() {
     if geteuid().is_root() {
         kernel::own_mounts();
     }
@@ -93,7 +84,7 @@ fn mount(kind: &str, at: &Path) -> io::Result<()> {
         kernel::mount_new(kind, at, "");
         return Ok(());
     }
-    // Once it is mounted the loop device holds it, and it needs no name.
+    // Once it is mounted, the loop device holds the image, which needs no name then.
     let image = NamedTempFile::new()?;
     image.as_file().set_len(IMAGE_SIZE)?;
     run(Command::new(format!("mkfs.{kind}"))
@@ -106,13 +97,13 @@ fn mount(kind: &str, at: &Path) -> io::Result<()> {
 }
 
 /// Runs a command, and returns what it prints.
-fn run(command: &mut Command) -> io::Result<String> {
+pub(crate) fn run(command: &mut Command) -> io::Result<String> {
     let output = command.output().map_err(|error| {
         let program = command.get_program().to_string_lossy();
         io::Error::new(error.kind(), format!("{program}: {error}"))
     })?;
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let text = String::from_utf8_lossy(&output.stderr);
     Err(io::Error::other(text.trim().replace('\n', " ")))

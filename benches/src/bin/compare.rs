@@ -1,18 +1,24 @@
-//! Compares linkable with the bare system calls and with other crates, in one process.
+//! Compares linkable with the same system calls without a crate, and with other crates.
 //!
 //!     compare [--only GROUP]… [--file-system NAME]… [--rounds N] [--smoke]
 //!
-//! Prints Markdown. Root mounts tmpfs, ext4, xfs and btrfs for it, the latter from images in
-//! `$TMPDIR`; everybody else has `tmpfs` in /dev/shm, and `tmpdir`. `--smoke` shows in seconds that
-//! everything works, and its figures mean nothing. A goal that is not met is no failure; what could
-//! not be measured is.
+//! Prints the tables, and writes them to `benches/results`, with two charts. In `BENCHMARKS.md` it
+//! replaces the summary. If anything is left out, everything goes to `target/compare` instead, so
+//! that the repository holds complete results only.
+//!
+//! Root mounts tmpfs, ext4, xfs and btrfs, the latter three from images in `$TMPDIR`. Other users
+//! have `tmpfs`, in /dev/shm, and `tmpdir`. `--smoke` shows in seconds that everything works, and
+//! its figures mean nothing.
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use linkable_benches::groups::{Effort, GROUPS};
-use linkable_benches::report::Report;
-use linkable_benches::volume::{self, Volume};
+use linkable_benches::machine::Machine;
+use linkable_benches::markdown;
+use linkable_benches::output::Output;
+use linkable_benches::results::Measured;
+use linkable_benches::volume::{self, Volume, MOUNTABLE};
 use pico_args::Arguments;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -22,50 +28,79 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         smoke: arguments.contains("--smoke"),
     };
     let groups = chosen(
-        arguments.values_from_str("--only")?,
+        &arguments.values_from_str::<_, String>("--only")?,
         &GROUPS.map(|group| group.name),
     )?;
     let volumes = chosen(
-        arguments.values_from_str("--file-system")?,
+        &arguments.values_from_str::<_, String>("--file-system")?,
         Volume::available(),
     )?;
     if let Some(unknown) = arguments.finish().first() {
-        return Err(format!("what is {}?", unknown.to_string_lossy()).into());
+        return Err(format!("unknown argument {}", unknown.to_string_lossy()).into());
     }
 
-    volume::alone();
-    let mut report = Report::begin()?;
-    for name in volumes {
-        let volume = match Volume::open(&name) {
-            Ok(volume) => volume,
+    volume::own_mounts();
+    let machine = Machine::this()?;
+    let mut results = Vec::new();
+    let mut missing = false;
+    for name in &volumes {
+        match Volume::open(name) {
+            Ok(volume) => results.push(measure(&volume, &groups, effort)?),
             Err(error) => {
-                report.missing(name, error);
-                continue;
-            }
-        };
-        for group in GROUPS
-            .iter()
-            .filter(|group| groups.iter().any(|name| name == group.name))
-        {
-            if volume.on_disk || !group.on_disk {
-                (group.run)(&volume, effort, &mut report)?;
+                eprintln!("{name} could not be mounted: {error}");
+                missing = true;
             }
         }
     }
-    Ok(if report.end() {
-        ExitCode::SUCCESS
+
+    let everything = results.len() == MOUNTABLE.len() && groups.len() == GROUPS.len();
+    let output = if everything && !effort.smoke {
+        Output::repository()
     } else {
+        Output::scratch()?
+    };
+    for measured in &results {
+        output.tables(measured, &machine)?;
+    }
+    if everything {
+        output.summary(&results, &machine)?;
+    } else {
+        eprintln!("no summary and no charts: they need all groups and all file systems");
+    }
+    eprintln!("the results are in {}", output.directory().display());
+    Ok(if missing {
         ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     })
 }
 
-/// What was asked for, or all that there is.
-fn chosen(wanted: Vec<String>, all: &[&str]) -> Result<Vec<String>, String> {
+fn measure(volume: &Volume, groups: &[String], effort: Effort) -> std::io::Result<Measured> {
+    let mut tables = Vec::new();
+    for group in &GROUPS {
+        if !groups.iter().any(|name| name == group.name) {
+            continue;
+        }
+        for table in (group.run)(volume, effort)? {
+            println!("# {}{}", volume.name, markdown::table(&table));
+            tables.push(table);
+        }
+    }
+    Ok(Measured {
+        file_system: volume.name.clone(),
+        tables,
+    })
+}
+
+/// What was asked for, without doubles, or everything.
+fn chosen(wanted: &[String], all: &[&str]) -> Result<Vec<String>, String> {
     if let Some(unknown) = wanted.iter().find(|name| !all.contains(&name.as_str())) {
-        return Err(format!("there is no {unknown}, but {}", all.join(", ")));
+        return Err(format!("{unknown} is none of {}", all.join(", ")));
     }
-    if wanted.is_empty() {
-        return Ok(all.iter().map(|&name| name.to_owned()).collect());
-    }
-    Ok(wanted)
+    let wanted = |name: &&str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    Ok(all
+        .iter()
+        .filter(|name| wanted(name))
+        .map(|&name| name.to_owned())
+        .collect())
 }

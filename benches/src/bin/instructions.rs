@@ -1,58 +1,48 @@
-//! Counts what linkable costs in user space, in instructions, and what reading the custom flags
-//! does.
+//! Counts the instructions that linkable runs in user space, beside the same system calls without
+//! a crate.
 //!
-//!     instructions
+//!     instructions [--print]
 //!
-//! Prints Markdown. Every operation runs once more under callgrind (of Debian's package valgrind),
-//! which counts the same each time.
+//! Writes `benches/results/instructions.md`, or only prints it. Every operation runs under callgrind
+//! (of Debian's package valgrind), which counts the same each time.
 
 use std::env;
 use std::error::Error;
-use std::fs::OpenOptions;
-use std::hint::black_box;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
-use std::time::Instant;
 
+use linkable_benches::machine::Machine;
+use linkable_benches::markdown;
 use linkable_benches::methods::{bare, ours, Method, Taken};
+use linkable_benches::output::Output;
 use linkable_benches::place::{Place, Target};
-use linkable_benches::race::{race, Estimate, Run};
 
-#[allow(dead_code)]
-#[path = "../../../src/custom_flags.rs"]
-mod custom_flags;
-#[allow(dead_code, unused_imports)]
-#[path = "../../../src/platform.rs"]
-mod platform;
-
-use crate::custom_flags::CustomFlags;
-
-/// What linkable does, the bare calls for it, and how many instructions more it may take.
-const PAIRS: [(&str, Method, Method, Option<i64>); 4] = [
-    ("a new name", ours::PUBLISH, bare::PUBLISH, Some(1_500)),
+/// An operation, how linkable does it, and the same system calls without a crate.
+const PAIRS: [(&str, Method, Method); 6] = [
+    ("open and drop", ours::OPEN, bare::OPEN),
     (
-        "a new name, durable",
+        "open with custom flags and drop",
+        ours::OPEN_CUSTOM,
+        bare::OPEN_CUSTOM,
+    ),
+    ("a new file, not synced", ours::PUBLISH, bare::PUBLISH),
+    (
+        "a new file, contents and name synced",
         ours::PUBLISH_DURABLE,
         bare::PUBLISH_DURABLE,
-        None,
     ),
-    ("replace", ours::REPLACE, bare::REPLACE, None),
+    ("replacing a file, not synced", ours::REPLACE, bare::REPLACE),
     (
-        "replace, durable",
+        "replacing a file, contents and name synced",
         ours::REPLACE_DURABLE,
         bare::REPLACE_DURABLE,
-        None,
     ),
 ];
 
-/// What operations are called by the process that has them counted.
-const OURS: &str = "ours";
+/// The command line of the process whose instructions are counted begins with this.
+const COUNTED: &str = "counted";
+const LINKABLE: &str = "linkable";
 const BARE: &str = "bare";
-const FLAGS: &str = "flags";
-
-/// How many nanoseconds reading the custom flags may take.
-const FLAGS_AT_MOST: f64 = 150.0;
 
 /// How often an operation is done.
 const TIMES: usize = 100;
@@ -60,70 +50,48 @@ const TIMES: usize = 100;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => tables(),
-        [FLAGS] => {
-            let options = options();
-            (0..TIMES).for_each(|_| measured(|| read_flags(&options)));
+        [] => Ok(Output::repository().write("instructions.md", &page()?)?),
+        ["--print"] => {
+            print!("{}", page()?);
             Ok(())
         }
-        [side, number] => {
-            let (_, ours, bare, _) = PAIRS[number.parse::<usize>()?];
-            Ok(save(if side == OURS { ours } else { bare })?)
+        [COUNTED, side, number] => {
+            let (_, linkable, bare) = PAIRS[number.parse::<usize>()?];
+            Ok(save(if side == LINKABLE { linkable } else { bare })?)
         }
-        _ => Err("there is nothing to say on the command line".into()),
+        _ => Err("usage: instructions [--print]".into()),
     }
 }
 
-fn tables() -> Result<(), Box<dyn Error>> {
-    println!("| user space, instructions | linkable | bare calls | more | at most | |");
-    println!("|---|--:|--:|--:|--:|---|");
-    for (number, (name, .., at_most)) in PAIRS.iter().enumerate() {
-        let count = |side| count(&[side, &number.to_string()]);
-        let (ours, bare) = (count(OURS)?, count(BARE)?);
-        let more = ours - bare;
-        let goal = at_most.map_or(" | |".to_owned(), |at_most| {
-            format!(" {at_most} | {} |", verdict(more <= at_most))
-        });
-        println!("| {name} | {ours} | {bare} | {more} |{goal}");
-    }
-
-    let options = options();
-    let time = time(&options)?.value * 1e9;
-    let allocations = allocation_counter::measure(|| read_flags(&options)).count_total;
-    println!("\n| reading the custom flags | | at most | |\n|---|--:|--:|---|");
-    println!("| instructions | {} | | |", count(&[FLAGS])?);
-    println!(
-        "| nanoseconds | {time:.0} | {FLAGS_AT_MOST:.0} | {} |",
-        verdict(time <= FLAGS_AT_MOST)
-    );
-    println!(
-        "| allocations | {allocations} | 0 | {} |",
-        verdict(allocations == 0)
-    );
-    Ok(())
+fn page() -> Result<String, Box<dyn Error>> {
+    let title = "Instructions in user space";
+    let head = markdown::head(title, "instructions", &Machine::this()?);
+    let rows = PAIRS.iter().enumerate().map(|(number, (name, ..))| {
+        let (linkable, bare) = (count(LINKABLE, number)?, count(BARE, number)?);
+        let figures = [linkable, bare, linkable - bare].map(|figure| figure.to_string());
+        Ok([&[(*name).to_owned()], &figures[..]].concat())
+    });
+    let rows = rows.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+    let columns = ["", "linkable", "system calls alone", "difference"];
+    let table = markdown::grid(&columns, 1, rows);
+    Ok(format!(
+        "{head}\nFor one file in `$TMPDIR`: the mean of {TIMES}, after one that is not counted.\n\n{table}"
+    ))
 }
 
-fn verdict(met: bool) -> &'static str {
-    if met {
-        "met"
-    } else {
-        "not met"
-    }
-}
-
-/// What is inside of this is counted, and nothing else.
+/// Instructions inside of this are counted, and no others.
 #[inline(never)]
 fn measured<T>(operation: impl FnOnce() -> T) -> T {
     operation()
 }
 
 /// The instructions of one operation, which this program does in another process.
-fn count(operation: &[&str]) -> Result<i64, Box<dyn Error>> {
+fn count(side: &str, number: usize) -> Result<i64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg("--toggle-collect=*instructions*measured*")
         .arg(env::current_exe()?)
-        .args(operation)
+        .args([COUNTED, side, &number.to_string()])
         .output()
         .map_err(|error| format!("valgrind: {error}"))?;
     let text = String::from_utf8_lossy(&output.stderr);
@@ -136,7 +104,7 @@ fn count(operation: &[&str]) -> Result<i64, Box<dyn Error>> {
     Ok(collected / i64::try_from(TIMES)?)
 }
 
-/// Saves [`TIMES`] files, after one that is not counted: the first one in a process does more.
+/// Saves [`TIMES`] files, after one that is not counted, because the first in a process does more.
 fn save(method: Method) -> io::Result<()> {
     let place = Place::new(&env::temp_dir())?;
     let targets = place.targets(0..TIMES + 1);
@@ -148,27 +116,4 @@ fn save(method: Method) -> io::Result<()> {
     targets[1..]
         .iter()
         .try_for_each(|target| measured(|| (method.save)(&place, target, &contents)))
-}
-
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(libc::O_SYNC);
-    options
-}
-
-fn read_flags(options: &OpenOptions) {
-    let flags = CustomFlags::of(black_box(options));
-    black_box(flags).expect("flags that are understood");
-}
-
-/// The seconds that it takes to read the flags of `options` once.
-fn time(options: &OpenOptions) -> io::Result<Estimate> {
-    const READS: u32 = 10_000;
-    let run = || {
-        let begin = Instant::now();
-        (0..READS).for_each(|_| read_flags(options));
-        Ok(begin.elapsed().as_secs_f64() / f64::from(READS))
-    };
-    let times = race(201, &mut [Box::new(run) as Run<'_>])?;
-    Ok(times.quartiles(0))
 }

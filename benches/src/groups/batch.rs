@@ -1,88 +1,97 @@
-//! Thousands of files, which all are to survive a power cut in the end.
+//! Many files, all of which survive a power cut in the end.
 
 use std::io;
 use std::time::Instant;
 
-use linkable::BatchSync;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-use super::Effort;
-use crate::methods::{bare, ours, peers, Method};
+use super::{effort as text, thousands, titles, Effort};
+use crate::methods::{bare, ours, peers, Method, SaveAll};
 use crate::place::{Place, Target};
-use crate::race::{each, race, Run};
-use crate::report::Report;
+use crate::race::{each, race, Run, Times};
+use crate::results::Table;
 use crate::volume::Volume;
 
 const CONTENTS: [u8; 16 << 10] = [b'x'; 16 << 10];
 
-/// How many files are open at once: with two descriptors for each of 100 directories that is within
-/// the usual limit of 1,024.
-const CHUNK: usize = 750;
+/// How many files the summary and a chart show.
+pub(crate) const FILES: usize = 1_000;
 
 /// Files that are saved together.
 struct Batch {
     places: Vec<Place>,
-    /// Each with the place that it is in.
+    /// Each with the index of its place.
     targets: Vec<(usize, Target)>,
 }
 
-/// A way to save a batch.
-struct Saver {
-    name: &'static str,
-    save: Box<Save>,
+type SaveBatch = Box<dyn Fn(&Batch) -> io::Result<()>>;
+
+fn together(method: Method<SaveAll>) -> Method<SaveBatch> {
+    method.map(|save| {
+        Box::new(move |batch: &Batch| save(&batch.places, &batch.targets, &CONTENTS)) as SaveBatch
+    })
 }
 
-type Save = dyn Fn(&Batch) -> io::Result<()>;
-
-/// The way against which others are judged: as few flushes as there can be.
-fn by_hand() -> Saver {
-    Saver {
-        name: "bare calls: write all, one `syncfs`, link all, one `fsync` of each directory",
-        save: Box::new(|batch| bare::save_all(&batch.places, &batch.targets, &CONTENTS, CHUNK)),
-    }
-}
-
-fn batch_with(sync: BatchSync) -> Saver {
-    let name = match sync {
-        BatchSync::EachFile => "**linkable**, `PublishBatch`, `EachFile`",
-        BatchSync::FileSystem => "**linkable**, `PublishBatch`, `FileSystem`",
-        _ => "**linkable**, `PublishBatch`",
-    };
-    let save = move |batch: &Batch| ours::save_all(&batch.places, &batch.targets, &CONTENTS, sync);
-    Saver {
-        name,
-        save: Box::new(save),
-    }
-}
-
-fn one_by_one(method: Method) -> Saver {
-    Saver {
-        name: method.name,
-        save: Box::new(move |batch| {
+fn one_by_one(method: Method) -> Method<SaveBatch> {
+    method.map(|save| {
+        Box::new(move |batch: &Batch| {
             let mut targets = batch.targets.iter();
-            targets
-                .try_for_each(|(at, target)| (method.save)(&batch.places[*at], target, &CONTENTS))
-        }),
-    }
+            targets.try_for_each(|(at, target)| save(&batch.places[*at], target, &CONTENTS))
+        }) as SaveBatch
+    })
 }
 
-pub(super) fn batch(volume: &Volume, effort: Effort, report: &mut Report) -> io::Result<()> {
-    let one_directory = [
-        by_hand(),
-        batch_with(BatchSync::Automatic),
-        batch_with(BatchSync::EachFile),
-        one_by_one(ours::PUBLISH_DURABLE),
-        one_by_one(peers::ATOMIC_WRITE_FILE),
-        one_by_one(peers::CAP_STD_EXT),
-    ];
-    compare(volume, effort, report, (1_000, 1), &one_directory)?;
-    // From how many files on one flush for all is worth it.
-    for files in [2, 4, 8, 16] {
-        let ways = [BatchSync::EachFile, BatchSync::FileSystem].map(batch_with);
-        compare(volume, effort, report, (files, 1), &ways)?;
+pub(super) fn batch(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
+    let mut tables = vec![one_directory(volume, effort)?];
+    // Nothing is synced in memory, and 100,000 files would fill it.
+    if volume.on_disk {
+        tables.extend([
+            few_files(volume, effort)?,
+            many_directories(volume, effort)?,
+        ]);
     }
-    let all_at_once = [by_hand(), batch_with(BatchSync::Automatic)];
-    compare(volume, effort, report, (10_000, 100), &all_at_once)?;
+    Ok(tables)
+}
+
+fn one_directory(volume: &Volume, effort: Effort) -> io::Result<Table> {
+    let methods = [
+        together(ours::BATCH),
+        together(bare::BATCH),
+        together(ours::BATCH_EACH_FILE),
+        one_by_one(ours::REPLACE_DURABLE),
+        one_by_one(peers::TEMPFILE_DURABLE),
+        one_by_one(peers::CAP_STD_EXT),
+        one_by_one(peers::ATOMIC_WRITE_FILE),
+    ];
+    let (rounds, files) = (effort.rounds(5), effort.files(FILES));
+    let times = compare(volume, rounds, (files, 1), &methods)?;
+    let effort = text(rounds, files, CONTENTS.len());
+    Ok(Table::new(titles::BATCH, effort, &methods).with(String::new(), &times, 0))
+}
+
+/// From how many files on one flush for all is faster.
+fn few_files(volume: &Volume, effort: Effort) -> io::Result<Table> {
+    let methods = [ours::BATCH_FILE_SYSTEM, ours::BATCH_EACH_FILE].map(together);
+    let rounds = effort.rounds(11);
+    let title = "A few files in one directory, contents and name synced";
+    let mut table = Table::new(title, format!("{rounds} rounds"), &methods);
+    for files in [2, 4, 8, 16] {
+        let times = compare(volume, rounds, (files, 1), &methods)?;
+        table = table.with(format!("{files} files of 16 KiB"), &times, 0);
+    }
+    Ok(table)
+}
+
+fn many_directories(volume: &Volume, effort: Effort) -> io::Result<Table> {
+    let methods = [together(ours::BATCH), together(bare::BATCH)];
+    let rounds = effort.rounds(3);
+    let [some, many] = [10_000, 100_000].map(|files| effort.files(files));
+    let directories = effort.files(100);
+    let title = "Many files in many directories, contents and names synced";
+    let note = format!("{rounds} rounds, {directories} directories, files of 16 KiB");
+    let table = Table::new(title, note, &methods);
+    let times = compare(volume, rounds, (some, directories), &methods)?;
+    let table = table.with(format!("{} files", thousands(some)), &times, 0);
 
     let usual = getrlimit(Resource::Nofile);
     let few = Rlimit {
@@ -90,39 +99,29 @@ pub(super) fn batch(volume: &Volume, effort: Effort, report: &mut Report) -> io:
         ..usual
     };
     setrlimit(Resource::Nofile, few)?;
-    let result = compare(volume, effort, report, (100_000, 100), &all_at_once);
+    let times = compare(volume, rounds, (many, directories), &methods);
     setrlimit(Resource::Nofile, usual)?;
-    result
+    let name = format!("{} files, `RLIMIT_NOFILE` 1,024", thousands(many));
+    Ok(table.with(name, &times?, 0))
 }
 
 fn compare(
     volume: &Volume,
-    effort: Effort,
-    report: &Report,
+    rounds: usize,
     (files, directories): (usize, usize),
-    savers: &[Saver],
-) -> io::Result<()> {
-    let files = effort.files(files);
-    let directories = effort.files(directories);
-    let run = |saver: &Saver| -> io::Result<f64> {
+    methods: &[Method<SaveBatch>],
+) -> io::Result<Times> {
+    let run = |method: &Method<SaveBatch>| -> io::Result<f64> {
         let batch = Batch::new(volume, files, directories)?;
         let begin = Instant::now();
-        (saver.save)(&batch)?;
+        (method.save)(&batch)?;
         Ok(each(begin.elapsed(), files))
     };
-    let mut runs: Vec<_> = savers
+    let mut runs: Vec<_> = methods
         .iter()
-        .map(|saver| Box::new(move || run(saver)) as Run<'_>)
+        .map(|method| Box::new(move || run(method)) as Run<'_>)
         .collect();
-    let times = race(effort.rounds(3), &mut runs)?;
-    let title = format!(
-        "{}: {files} files of {} KiB in {directories} directories, all durable",
-        volume.name,
-        CONTENTS.len() >> 10
-    );
-    let names: Vec<_> = savers.iter().map(|saver| saver.name).collect();
-    report.list(&title, &names, &times);
-    Ok(())
+    race(rounds, &mut runs)
 }
 
 impl Batch {

@@ -1,4 +1,4 @@
-//! Many names in a directory, and many threads at once.
+//! Directories with many files, and many threads at once.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,19 +6,20 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-use super::Effort;
+use super::{effort as text, thousands, titles, Effort};
 use crate::methods::{bare, ours, peers, Method};
 use crate::place::{Place, Target};
 use crate::race::{each, race, Run};
-use crate::report::Report;
+use crate::results::Table;
 use crate::volume::Volume;
 
 const CONTENTS: [u8; 4 << 10] = [b'x'; 4 << 10];
 const METHODS: [Method; 3] = [ours::PUBLISH, bare::PUBLISH, peers::TEMPFILE_NOCLOBBER];
 
-pub(super) fn directories(volume: &Volume, effort: Effort, report: &mut Report) -> io::Result<()> {
+pub(super) fn directories(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
     let sizes = [10, 100, 1_000, 10_000, 100_000].map(|size| effort.files(size));
     let files = effort.files(100);
+    let rounds = effort.rounds_on(volume, 101, 31);
     let places = sizes
         .iter()
         .map(|&size| holding(size, volume))
@@ -29,32 +30,23 @@ pub(super) fn directories(volume: &Volume, effort: Effort, report: &mut Report) 
             runs.push(Box::new(move || among_others(place, method, files)) as Run<'_>);
         }
     }
-    let times = race(effort.rounds_on(volume, 101, 31), &mut runs)?;
-    let title = format!("{}: a new name among others, not synced", volume.name);
-    let rows = sizes.map(|size| format!("{size} names"));
-    report.grid(&title, &rows, &METHODS, &times);
-    if !volume.on_disk {
-        let ours = move |medians: &[f64]| {
-            let ours = medians.iter().copied().step_by(METHODS.len());
-            let (least, most) = (ours.clone().reduce(f64::min), ours.reduce(f64::max));
-            most.expect("a time") / least.expect("a time")
-        };
-        report.goal(
-            format!(
-                "{}: dearest size of directory, to the cheapest",
-                volume.name
-            ),
-            1.10,
-            times.estimate(ours),
-        );
+    let times = race(rounds, &mut runs)?;
+    let mut table = Table::new(
+        "A new file among others, not synced",
+        text(rounds, files, CONTENTS.len()),
+        &METHODS,
+    );
+    for (row, &size) in sizes.iter().enumerate() {
+        let name = format!("{} others", thousands(size));
+        table = table.with(name, &times, row * METHODS.len());
     }
-    Ok(())
+    Ok(vec![table])
 }
 
-/// A directory that holds so many names.
-fn holding(names: usize, volume: &Volume) -> io::Result<Place> {
+/// A directory with some files in it.
+fn holding(files: usize, volume: &Volume) -> io::Result<Place> {
     let place = Place::new(&volume.root)?;
-    for number in 0..names {
+    for number in 0..files {
         File::create(place.path().join(format!("other-{number}")))?;
     }
     place.settle()?;
@@ -85,44 +77,35 @@ struct Crowd {
     files_each: usize,
 }
 
-pub(super) fn threads(volume: &Volume, effort: Effort, report: &mut Report) -> io::Result<()> {
+/// The numbers of threads that are compared.
+pub(crate) const THREADS: [usize; 5] = [1, 2, 4, 8, 16];
+
+pub(super) fn threads(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
     let files = effort.files(800);
+    let rounds = effort.rounds_on(volume, 41, 15);
     let crowd = |threads, directories| Crowd {
         threads,
         directories,
         files_each: files / threads,
     };
-    let mut crowds = vec![crowd(1, 1)];
-    for threads in [2, 4, 8, 16] {
-        crowds.extend([crowd(threads, 1), crowd(threads, threads)]);
-    }
+    // First the cases that share a directory, which the chart shows.
+    let shared = THREADS.map(|threads| crowd(threads, 1));
+    let apart = THREADS[1..].iter().map(|&threads| crowd(threads, threads));
+    let crowds: Vec<_> = shared.into_iter().chain(apart).collect();
     let mut runs = Vec::new();
     for &crowd in &crowds {
         for method in METHODS {
             runs.push(Box::new(move || crowd.run(volume, method)) as Run<'_>);
         }
     }
-    let times = race(effort.rounds_on(volume, 41, 15), &mut runs)?;
-    let rows: Vec<_> = crowds.iter().map(Crowd::name).collect();
-    let title = format!(
-        "{}: a new name by many threads, not synced (wall time by number of files)",
-        volume.name
-    );
-    report.grid(&title, &rows, &METHODS, &times);
-    let two = crowds
-        .iter()
-        .position(|crowd| (crowd.threads, crowd.directories) == (2, 2))
-        .expect("two threads")
-        * METHODS.len();
-    report.goal(
-        format!(
-            "{}: time of two threads in two directories by that of one, to the same of the bare calls",
-            volume.name
-        ),
-        1.05,
-        times.estimate(|medians| (medians[two] / medians[0]) / (medians[two + 1] / medians[1])),
-    );
-    Ok(())
+    let times = race(rounds, &mut runs)?;
+    let effort = text(rounds, files, CONTENTS.len());
+    let effort = format!("{effort}; elapsed time divided by the number of files");
+    let mut table = Table::new(titles::THREADS, effort, &METHODS);
+    for (row, crowd) in crowds.iter().enumerate() {
+        table = table.with(crowd.name(), &times, row * METHODS.len());
+    }
+    Ok(vec![table])
 }
 
 impl Crowd {

@@ -1,38 +1,40 @@
-//! One file after the other, by one thread.
+//! One file after the other, in one thread.
 
 use std::io;
 use std::thread;
 use std::time::Instant;
 
-use super::{ours_to_fastest, Effort};
+use super::{effort as text, titles, Effort};
 use crate::kernel::{deny, Rule};
-use crate::methods::{bare, ours, peers, Litter, Method, Role, Syncs};
+use crate::methods::{bare, ours, peers, Method, Syncs};
 use crate::place::{Place, Target};
-use crate::race::{each, race, Run, Times};
-use crate::report::Report;
+use crate::race::{each, race, Run};
+use crate::results::Table;
 use crate::volume::Volume;
 
 const FILE_SIZE: usize = 4 << 10;
 const SMALL_FILE_SIZE: usize = 512;
 const LARGE_FILE_SIZE: usize = 256 << 20;
 
-/// What every method is to do in a round.
+/// What every method does in a round.
 struct Task<'a> {
     volume: &'a Volume,
     files: usize,
     contents: &'a [u8],
-    /// Whether the names are taken.
+    /// Whether the files exist already.
     taken: bool,
     rounds: usize,
 }
 
 impl Task<'_> {
-    fn compare(&self, methods: &[Method]) -> io::Result<Times> {
+    fn compare(&self, title: &'static str, methods: &[Method]) -> io::Result<Table> {
         let run = |&method| Box::new(move || self.run(method)) as Run<'_>;
-        race(
+        let times = race(
             self.rounds,
             &mut methods.iter().map(run).collect::<Vec<_>>(),
-        )
+        )?;
+        let effort = text(self.rounds, self.files, self.contents.len());
+        Ok(Table::new(title, effort, methods).with(String::new(), &times, 0))
     }
 
     fn run(&self, method: Method) -> io::Result<f64> {
@@ -52,7 +54,7 @@ impl Task<'_> {
     }
 }
 
-/// A task for what takes microseconds.
+/// A task that takes microseconds.
 fn quick(volume: &Volume, effort: Effort, taken: bool) -> Task<'_> {
     Task {
         volume,
@@ -63,58 +65,24 @@ fn quick(volume: &Volume, effort: Effort, taken: bool) -> Task<'_> {
     }
 }
 
-/// A task for what waits for the disk.
+/// A task that waits for the disk, if there is one.
 fn slow(volume: &Volume, effort: Effort, taken: bool) -> Task<'_> {
     Task {
-        files: effort.files(4),
+        files: effort.files(if volume.on_disk { 4 } else { 100 }),
         rounds: effort.rounds(101),
         ..quick(volume, effort, taken)
     }
 }
 
-fn is_bare(method: &Method) -> bool {
-    method.role == Role::Bare
-}
-
-pub(super) fn new(volume: &Volume, effort: Effort, report: &mut Report) -> io::Result<()> {
-    let name = &volume.name;
-    let methods = [
+pub(super) fn new(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
+    let refusing = [
         ours::PUBLISH,
         bare::PUBLISH,
         peers::TEMPFILE_NOCLOBBER,
         peers::TEMPFILE_FAST_NOCLOBBER,
         bare::WRITE,
     ];
-    let times = quick(volume, effort, false).compare(&methods)?;
-    report.methods(&format!("{name}: a new name, not synced"), &methods, &times);
-    report.goal(
-        format!("{name}: new name, to the bare calls"),
-        1.03,
-        ours_to_fastest(&methods, &times, is_bare),
-    );
-    if !volume.on_disk {
-        report.goal(
-            format!("{name}: new name, to tempfile's `persist_noclobber`"),
-            0.85,
-            ours_to_fastest(&methods, &times, |method| {
-                method.name == peers::TEMPFILE_NOCLOBBER.name
-            }),
-        );
-    }
-    let small = Task {
-        files: effort.files(5_000),
-        contents: &[b'x'; SMALL_FILE_SIZE],
-        rounds: effort.rounds_on(volume, 11, 5),
-        ..quick(volume, effort, false)
-    };
-    let times = small.compare(&methods)?;
-    let title = format!(
-        "{name}: {} files of {SMALL_FILE_SIZE} bytes in one directory, not synced",
-        small.files
-    );
-    report.methods(&title, &methods, &times);
-
-    let methods = [
+    let replacing = [
         ours::REPLACE,
         bare::REPLACE,
         peers::TEMPFILE,
@@ -122,14 +90,24 @@ pub(super) fn new(volume: &Volume, effort: Effort, report: &mut Report) -> io::R
         peers::CAP_TEMPFILE,
         bare::WRITE,
     ];
-    let times = quick(volume, effort, false).compare(&methods)?;
-    let title = format!("{name}: a new name that could have been taken, not synced");
-    report.methods(&title, &methods, &times);
-    Ok(())
+    let small = Task {
+        files: effort.files(5_000),
+        contents: &[b'x'; SMALL_FILE_SIZE],
+        rounds: effort.rounds_on(volume, 11, 5),
+        ..quick(volume, effort, false)
+    };
+    let task = quick(volume, effort, false);
+    Ok(vec![
+        task.compare(titles::NEW, &refusing)?,
+        task.compare(
+            "A new file that could have replaced another, not synced",
+            &replacing,
+        )?,
+        small.compare("Small new files in one directory, not synced", &refusing)?,
+    ])
 }
 
-pub(super) fn replace(volume: &Volume, effort: Effort, report: &mut Report) -> io::Result<()> {
-    let name = &volume.name;
+pub(super) fn replace(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
     let methods = [
         ours::REPLACE,
         bare::REPLACE,
@@ -139,65 +117,38 @@ pub(super) fn replace(volume: &Volume, effort: Effort, report: &mut Report) -> i
         peers::CAP_TEMPFILE,
         bare::WRITE,
     ];
-    let times = quick(volume, effort, true).compare(&methods)?;
-    report.methods(&format!("{name}: replace, not synced"), &methods, &times);
-    report.goal(
-        format!("{name}: replace, to the bare calls that do the same"),
-        1.05,
-        ours_to_fastest(&methods, &times, is_bare),
-    );
-    report.goal(
-        format!("{name}: replace, to the fastest peer without litter"),
-        1.0,
-        ours_to_fastest(&methods, &times, |method| {
-            method.role == Role::Peer && method.litter == Litter::WhileReplacing
-        }),
-    );
-    Ok(())
+    let table = quick(volume, effort, true).compare(titles::REPLACE, &methods)?;
+    Ok(vec![table])
 }
 
-pub(super) fn contents(volume: &Volume, effort: Effort, report: &mut Report) -> io::Result<()> {
-    let name = &volume.name;
-    let methods = [
+pub(super) fn contents(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
+    let new = [
         ours::PUBLISH_SYNCED,
         bare::PUBLISH_SYNCED,
         peers::TEMPFILE_NOCLOBBER_SYNCED,
         peers::TEMPFILE_FAST_NOCLOBBER_SYNCED,
     ];
-    let times = slow(volume, effort, false).compare(&methods)?;
-    report.methods(
-        &format!("{name}: a new name, contents synced"),
-        &methods,
-        &times,
-    );
-
-    let methods = [
+    let replace = [
         ours::REPLACE_SYNCED,
         bare::REPLACE_SYNCED,
         peers::TEMPFILE_SYNCED,
         peers::TEMPFILE_FAST_SYNCED,
+        peers::CAP_TEMPFILE_SYNCED,
     ];
-    let times = slow(volume, effort, true).compare(&methods)?;
-    report.methods(
-        &format!("{name}: replace, contents synced"),
-        &methods,
-        &times,
-    );
-    Ok(())
+    Ok(vec![
+        slow(volume, effort, false).compare("A new file, contents synced", &new)?,
+        slow(volume, effort, true).compare(titles::REPLACE_SYNCED, &replace)?,
+    ])
 }
 
-pub(super) fn full(volume: &Volume, effort: Effort, report: &mut Report) -> io::Result<()> {
-    let name = &volume.name;
-    let methods = [
+pub(super) fn full(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
+    let new = [
         ours::PUBLISH_DURABLE,
         bare::PUBLISH_DURABLE,
         peers::ATOMICWRITES_NOCLOBBER,
         peers::TEMPFILE_NOCLOBBER_DURABLE,
     ];
-    let times = slow(volume, effort, false).compare(&methods)?;
-    report.methods(&format!("{name}: a new name, durable"), &methods, &times);
-
-    let methods = [
+    let replace = [
         ours::REPLACE_DURABLE,
         bare::REPLACE_DURABLE,
         peers::ATOMIC_WRITE_FILE,
@@ -206,50 +157,33 @@ pub(super) fn full(volume: &Volume, effort: Effort, report: &mut Report) -> io::
         peers::ATOMICWRITES,
         peers::TEMPFILE_DURABLE,
     ];
-    let times = slow(volume, effort, true).compare(&methods)?;
-    report.methods(&format!("{name}: replace, durable"), &methods, &times);
-    report.goal(
-        format!("{name}: durable replace, to the fastest peer that syncs file and directory"),
-        0.95,
-        ours_to_fastest(&methods, &times, |method| method.role == Role::Peer),
-    );
-    Ok(())
+    Ok(vec![
+        slow(volume, effort, false).compare("A new file, contents and name synced", &new)?,
+        slow(volume, effort, true).compare(titles::REPLACE_DURABLE, &replace)?,
+    ])
 }
 
-/// As on a file system without `O_TMPFILE`: in a thread that is told so.
-pub(super) fn fallback(volume: &Volume, effort: Effort, report: &mut Report) -> io::Result<()> {
-    let name = &volume.name;
-    let compare = |taken, methods: &[Method]| {
-        let measure = || {
-            deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
-            quick(volume, effort, taken).compare(methods)
-        };
-        thread::scope(|scope| scope.spawn(measure).join()).expect("no panic")
-    };
-    let mut goal = |what: &str, methods: &[Method], times: &Times| {
-        report.methods(
-            &format!("{name}: {what}, without `O_TMPFILE`"),
-            methods,
-            times,
-        );
-        report.goal(
-            format!("{name}: {what} without `O_TMPFILE`, to tempfile"),
-            1.05,
-            ours_to_fastest(methods, times, |method| method.role == Role::Peer),
-        );
-    };
+/// As on a file system without `O_TMPFILE`, in a thread where the kernel refuses it.
+pub(super) fn fallback(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
     let new = [
         ours::PUBLISH_NAMED,
         bare::PUBLISH_NAMED,
         peers::TEMPFILE_NOCLOBBER,
     ];
-    goal("a new name, not synced", &new, &compare(false, &new)?);
     let replace = [ours::REPLACE_NAMED, bare::REPLACE_NAMED, peers::TEMPFILE];
-    goal("replace, not synced", &replace, &compare(true, &replace)?);
-    Ok(())
+    let measure = || {
+        deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
+        Ok(vec![
+            quick(volume, effort, false)
+                .compare("A new file without `O_TMPFILE`, not synced", &new)?,
+            quick(volume, effort, true)
+                .compare("Replacing a file without `O_TMPFILE`, not synced", &replace)?,
+        ])
+    };
+    thread::scope(|scope| scope.spawn(measure).join()).expect("no panic")
 }
 
-pub(super) fn large(volume: &Volume, effort: Effort, report: &mut Report) -> io::Result<()> {
+pub(super) fn large(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
     let contents = vec![b'x'; effort.files(LARGE_FILE_SIZE)];
     let task = Task {
         files: 1,
@@ -257,23 +191,16 @@ pub(super) fn large(volume: &Volume, effort: Effort, report: &mut Report) -> io:
         rounds: effort.rounds_on(volume, 15, 5),
         ..quick(volume, effort, false)
     };
-    let (methods, synced) = if volume.on_disk {
+    let table = if volume.on_disk {
         let methods = [
             ours::PUBLISH_SYNCED,
             bare::PUBLISH_SYNCED,
             peers::TEMPFILE_NOCLOBBER_SYNCED,
         ];
-        (methods, "contents synced")
+        task.compare("A large file, contents synced", &methods)?
     } else {
         let methods = [ours::PUBLISH, bare::PUBLISH, peers::TEMPFILE_NOCLOBBER];
-        (methods, "not synced")
+        task.compare("A large file, not synced", &methods)?
     };
-    let times = task.compare(&methods)?;
-    let title = format!(
-        "{}: a file of {} MiB, {synced}",
-        volume.name,
-        contents.len() >> 20
-    );
-    report.methods(&title, &methods, &times);
-    Ok(())
+    Ok(vec![table])
 }

@@ -1,4 +1,4 @@
-//! The system calls written out by hand, with nothing between them, and [`std::fs::write`].
+//! The same system calls without a crate, and [`std::fs::write`].
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -11,17 +11,18 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-use super::{Litter, Method, Role, Syncs, Taken};
+use super::{Litter, Method, Role, SaveAll, Syncs, Taken};
 use crate::place::{Place, Target};
 
 const MODE: Mode = Mode::from_raw_mode(0o666);
+const UNNAMED: OFlags = OFlags::WRONLY.union(OFlags::TMPFILE).union(OFlags::CLOEXEC);
 
-/// What linkable does for a new name.
+/// What linkable does for a new file.
 pub const PUBLISH: Method = Method {
-    name: "bare calls",
-    role: Role::Bare,
+    name: "system calls alone",
+    role: Role::SystemCalls,
     syncs: Syncs::Nothing,
-    taken: Taken::Refused,
+    taken: Taken::Kept,
     litter: Litter::Never,
     save: |place, target, contents| {
         let file = unnamed(place.path(), contents)?;
@@ -53,10 +54,11 @@ pub const PUBLISH_DURABLE: Method = Method {
     ..PUBLISH
 };
 
-/// What linkable does for a name that is taken: a link that fails, a link beside, a rename.
+/// Replaces a file, which may be missing: a link, and if that fails a link to a temporary name and a
+/// rename.
 pub const REPLACE: Method = Method {
-    name: "bare calls",
-    role: Role::Bare,
+    name: "system calls alone",
+    role: Role::SystemCalls,
     syncs: Syncs::Nothing,
     taken: Taken::Replaced,
     litter: Litter::WhileReplacing,
@@ -90,10 +92,9 @@ pub const REPLACE_DURABLE: Method = Method {
     ..REPLACE
 };
 
-/// Without the link that fails, for those who know that the name is taken.
+/// Without the first link, for callers who know that there is a file.
 pub const REPLACE_ONLY: Method = Method {
-    name: "bare calls, link beside and rename",
-    role: Role::ByHand,
+    name: "system calls alone, without the first link",
     save: |place, target, contents| {
         let file = unnamed(place.path(), contents)?;
         link(&file, CWD, &place.temporary)?;
@@ -102,12 +103,30 @@ pub const REPLACE_ONLY: Method = Method {
     ..REPLACE
 };
 
-/// The least that a named file takes: create, write, rename.
+/// Only opens a file, which is closed without a name.
+pub const OPEN: Method = Method {
+    save: |place, _, _| {
+        drop(open(place.path(), UNNAMED, MODE)?);
+        Ok(())
+    },
+    ..PUBLISH
+};
+
+/// The same with another flag.
+pub const OPEN_CUSTOM: Method = Method {
+    save: |place, _, _| {
+        drop(open(place.path(), UNNAMED | OFlags::SYNC, MODE)?);
+        Ok(())
+    },
+    ..PUBLISH
+};
+
+/// The least that a named temporary file takes: create, write, rename.
 pub const PUBLISH_NAMED: Method = Method {
-    name: "bare calls, named file",
-    role: Role::Bare,
+    name: "system calls alone, named file",
+    role: Role::SystemCalls,
     syncs: Syncs::Nothing,
-    taken: Taken::Refused,
+    taken: Taken::Kept,
     litter: Litter::Always,
     save: |place, target, contents| {
         let _file = named(&place.temporary, contents)?;
@@ -116,7 +135,7 @@ pub const PUBLISH_NAMED: Method = Method {
     },
 };
 
-/// The same for any name.
+/// The same, but it replaces an existing file.
 pub const REPLACE_NAMED: Method = Method {
     taken: Taken::Replaced,
     save: |place, target, contents| {
@@ -129,44 +148,51 @@ pub const REPLACE_NAMED: Method = Method {
 /// [`std::fs::write`]: no temporary file, no atomicity.
 pub const WRITE: Method = Method {
     name: "`std::fs::write` (not atomic)",
-    role: Role::Floor,
+    role: Role::SystemCalls,
     syncs: Syncs::Nothing,
     taken: Taken::Emptied,
     litter: Litter::TornFile,
     save: |_, target, contents| fs::write(&target.path, contents),
 };
 
-/// Saves all of `targets` with as few flushes as there can be: the files of a chunk are written,
-/// the file system is synced once, they are linked; last, their directories are synced once each.
-pub fn save_all(
-    directories: &[Place],
-    targets: &[(usize, Target)],
-    contents: &[u8],
-    chunk: usize,
-) -> io::Result<()> {
-    let opened = directories
+/// Many files with as few flushes as possible: write a chunk of them, sync the file system once,
+/// link them; at the end, sync each directory once.
+pub const BATCH: Method<SaveAll> = Method {
+    name: "system calls alone, one `syncfs` for all",
+    role: Role::SystemCalls,
+    syncs: Syncs::FileAndDirectory,
+    taken: Taken::Replaced,
+    litter: Litter::WhileReplacing,
+    save: save_all,
+};
+
+/// How many files are open at once: with 100 directories, this stays within the usual limit of
+/// 1,024 descriptors.
+const CHUNK: usize = 750;
+
+fn save_all(places: &[Place], targets: &[(usize, Target)], contents: &[u8]) -> io::Result<()> {
+    let directories = places
         .iter()
         .map(|place| directory(place.path()))
         .collect::<Result<Vec<_>, _>>()?;
-    for targets in targets.chunks(chunk) {
+    for targets in targets.chunks(CHUNK) {
         let files = targets
             .iter()
-            .map(|(at, _)| unnamed(directories[*at].path(), contents))
+            .map(|(at, _)| unnamed(places[*at].path(), contents))
             .collect::<io::Result<Vec<_>>>()?;
-        syncfs(&opened[0])?;
+        syncfs(&directories[0])?;
         for ((at, target), file) in targets.iter().zip(&files) {
-            link(file, &opened[*at], &target.name)?;
+            link_or_replace(file, &places[*at], target)?;
         }
     }
-    for directory in &opened {
+    for directory in &directories {
         fsync(directory)?;
     }
     Ok(())
 }
 
 fn unnamed(directory: &Path, contents: &[u8]) -> io::Result<File> {
-    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
-    written(open(directory, flags, MODE)?, contents)
+    written(open(directory, UNNAMED, MODE)?, contents)
 }
 
 fn named(path: &Path, contents: &[u8]) -> io::Result<File> {

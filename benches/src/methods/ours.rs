@@ -1,38 +1,39 @@
-//! linkable, at each of its levels.
+//! linkable, at each level of durability.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 
 use linkable::{BatchSync, Durability, OpenOptionsAnonymousExt, PublishBatch, PublishOptions};
 
-use super::{Litter, Method, Role, Syncs, Taken};
+use super::{Litter, Method, Role, SaveAll, Syncs, Taken};
 use crate::place::{Place, Target};
 
-/// A new name, nothing synced.
+/// A new file, not synced.
 pub const PUBLISH: Method = Method {
     name: "**linkable**, `publish`",
     role: Role::Ours,
     syncs: Syncs::Nothing,
-    taken: Taken::Refused,
+    taken: Taken::Kept,
     litter: Litter::Never,
     save: |place, target, contents| save(place, target, contents, false, Durability::None),
 };
 
-/// A new name at the level `Contents`.
+/// A new file at the level `Contents`.
 pub const PUBLISH_SYNCED: Method = Method {
     syncs: Syncs::File,
     save: |place, target, contents| save(place, target, contents, false, Durability::Contents),
     ..PUBLISH
 };
 
-/// A new name at the level `Full`.
+/// A new file at the level `Full`.
 pub const PUBLISH_DURABLE: Method = Method {
     syncs: Syncs::FileAndDirectory,
     save: |place, target, contents| save(place, target, contents, false, Durability::Full),
     ..PUBLISH
 };
 
-/// Any name, nothing synced.
+/// A new file or a replaced one, not synced.
 pub const REPLACE: Method = Method {
     name: "**linkable**, `replace`",
     role: Role::Ours,
@@ -42,18 +43,40 @@ pub const REPLACE: Method = Method {
     save: |place, target, contents| save(place, target, contents, true, Durability::None),
 };
 
-/// Any name at the level `Contents`.
+/// A new file or a replaced one at the level `Contents`.
 pub const REPLACE_SYNCED: Method = Method {
     syncs: Syncs::File,
     save: |place, target, contents| save(place, target, contents, true, Durability::Contents),
     ..REPLACE
 };
 
-/// Any name at the level `Full`.
+/// A new file or a replaced one at the level `Full`.
 pub const REPLACE_DURABLE: Method = Method {
     syncs: Syncs::FileAndDirectory,
     save: |place, target, contents| save(place, target, contents, true, Durability::Full),
     ..REPLACE
+};
+
+/// Only opens a file, which is dropped without a name.
+pub const OPEN: Method = Method {
+    name: "**linkable**, `anonymous_in`",
+    save: |place, _, _| {
+        drop(OpenOptions::new().anonymous_in(place.path())?);
+        Ok(())
+    },
+    ..PUBLISH
+};
+
+/// The same with a flag that linkable reads from the options.
+pub const OPEN_CUSTOM: Method = Method {
+    name: "**linkable**, `anonymous_in` with `custom_flags`",
+    save: |place, _, _| {
+        let mut options = OpenOptions::new();
+        options.custom_flags(libc::O_SYNC);
+        drop(options.anonymous_in(place.path())?);
+        Ok(())
+    },
+    ..PUBLISH
 };
 
 /// [`PUBLISH`] where `O_TMPFILE` is not supported.
@@ -68,13 +91,31 @@ pub const REPLACE_NAMED: Method = Method {
     ..REPLACE
 };
 
-/// All files in one [`PublishBatch`] at the level `Full`; `targets` have the place that they are
-/// in.
-///
-/// # Errors
-///
-/// Those of the system calls.
-pub fn save_all(
+/// All files in one [`PublishBatch`] at the level `Full`.
+pub const BATCH: Method<SaveAll> = Method {
+    name: "**linkable**, `PublishBatch`",
+    role: Role::Ours,
+    syncs: Syncs::FileAndDirectory,
+    taken: Taken::Replaced,
+    litter: Litter::WhileReplacing,
+    save: |places, targets, contents| save_all(places, targets, contents, BatchSync::Automatic),
+};
+
+/// The same with one flush for all files.
+pub const BATCH_FILE_SYSTEM: Method<SaveAll> = Method {
+    name: "**linkable**, `PublishBatch`, `FileSystem`",
+    save: |places, targets, contents| save_all(places, targets, contents, BatchSync::FileSystem),
+    ..BATCH
+};
+
+/// The same with one flush for each file.
+pub const BATCH_EACH_FILE: Method<SaveAll> = Method {
+    name: "**linkable**, `PublishBatch`, `EachFile`",
+    save: |places, targets, contents| save_all(places, targets, contents, BatchSync::EachFile),
+    ..BATCH
+};
+
+fn save_all(
     places: &[Place],
     targets: &[(usize, Target)],
     contents: &[u8],
@@ -86,7 +127,7 @@ pub fn save_all(
     for (at, target) in targets {
         let mut file = OpenOptions::new().anonymous_in(places[*at].path())?;
         file.write_all(contents)?;
-        batch.add(file, &target.path);
+        batch.replace(file, &target.path);
     }
     batch.commit().into_result()?;
     Ok(())

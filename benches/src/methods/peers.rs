@@ -15,12 +15,12 @@ use tempfile_fast::PersistableTempFile;
 use super::{Litter, Method, Role, Syncs, Taken};
 use crate::place::{Place, Target};
 
-/// tempfile, for a new name.
+/// tempfile, for a new file.
 pub const TEMPFILE_NOCLOBBER: Method = Method {
     name: "tempfile, `persist_noclobber`",
     role: Role::Peer,
     syncs: Syncs::Nothing,
-    taken: Taken::Refused,
+    taken: Taken::Kept,
     litter: Litter::Always,
     save: |place, target, contents| {
         let file = tempfile(place, contents)?;
@@ -29,7 +29,7 @@ pub const TEMPFILE_NOCLOBBER: Method = Method {
     },
 };
 
-/// tempfile, for any name.
+/// tempfile, for a new file or a replaced one.
 pub const TEMPFILE: Method = Method {
     name: "tempfile, `persist`",
     taken: Taken::Replaced,
@@ -41,10 +41,10 @@ pub const TEMPFILE: Method = Method {
     ..TEMPFILE_NOCLOBBER
 };
 
-/// tempfile, its contents synced by the caller, for a new name.
+/// tempfile, for a new file that the caller syncs.
 pub const TEMPFILE_NOCLOBBER_SYNCED: Method = Method {
     name: "tempfile, `sync_all`, `persist_noclobber`",
-    role: Role::ByHand,
+    role: Role::PeerAndCaller,
     syncs: Syncs::File,
     save: |place, target, contents| {
         let file = tempfile(place, contents)?;
@@ -55,10 +55,10 @@ pub const TEMPFILE_NOCLOBBER_SYNCED: Method = Method {
     ..TEMPFILE_NOCLOBBER
 };
 
-/// tempfile, its contents synced by the caller, for any name.
+/// tempfile, for a new file or a replaced one that the caller syncs.
 pub const TEMPFILE_SYNCED: Method = Method {
     name: "tempfile, `sync_all`, `persist`",
-    role: Role::ByHand,
+    role: Role::PeerAndCaller,
     syncs: Syncs::File,
     save: |place, target, contents| {
         let file = tempfile(place, contents)?;
@@ -69,9 +69,9 @@ pub const TEMPFILE_SYNCED: Method = Method {
     ..TEMPFILE
 };
 
-/// The same, and the directory, too, for a new name.
+/// [`TEMPFILE_NOCLOBBER_SYNCED`], and the caller syncs the directory, too.
 pub const TEMPFILE_NOCLOBBER_DURABLE: Method = Method {
-    name: "tempfile, `persist_noclobber`, both synced by hand",
+    name: "tempfile, `persist_noclobber`, file and directory synced by the caller",
     syncs: Syncs::FileAndDirectory,
     save: |place, target, contents| {
         (TEMPFILE_NOCLOBBER_SYNCED.save)(place, target, contents)?;
@@ -80,9 +80,9 @@ pub const TEMPFILE_NOCLOBBER_DURABLE: Method = Method {
     ..TEMPFILE_NOCLOBBER_SYNCED
 };
 
-/// The same, and the directory, too, for any name.
+/// [`TEMPFILE_SYNCED`], and the caller syncs the directory, too.
 pub const TEMPFILE_DURABLE: Method = Method {
-    name: "tempfile, `persist`, both synced by hand",
+    name: "tempfile, `persist`, file and directory synced by the caller",
     syncs: Syncs::FileAndDirectory,
     save: |place, target, contents| {
         (TEMPFILE_SYNCED.save)(place, target, contents)?;
@@ -91,7 +91,7 @@ pub const TEMPFILE_DURABLE: Method = Method {
     ..TEMPFILE_SYNCED
 };
 
-/// tempfile-fast, for a new name.
+/// tempfile-fast, for a new file.
 pub const TEMPFILE_FAST_NOCLOBBER: Method = Method {
     name: "tempfile-fast, `persist_noclobber`",
     litter: Litter::Never,
@@ -103,7 +103,7 @@ pub const TEMPFILE_FAST_NOCLOBBER: Method = Method {
     ..TEMPFILE_NOCLOBBER
 };
 
-/// tempfile-fast, for any name.
+/// tempfile-fast, for a new file or a replaced one.
 pub const TEMPFILE_FAST: Method = Method {
     name: "tempfile-fast, `persist_by_rename`",
     litter: Litter::WhileReplacing,
@@ -115,10 +115,10 @@ pub const TEMPFILE_FAST: Method = Method {
     ..TEMPFILE
 };
 
-/// tempfile-fast, its contents synced by the caller, for a new name.
+/// tempfile-fast, for a new file that the caller syncs.
 pub const TEMPFILE_FAST_NOCLOBBER_SYNCED: Method = Method {
     name: "tempfile-fast, `sync_all`, `persist_noclobber`",
-    role: Role::ByHand,
+    role: Role::PeerAndCaller,
     syncs: Syncs::File,
     save: |place, target, contents| {
         let file = tempfile_fast(place, contents)?;
@@ -129,10 +129,10 @@ pub const TEMPFILE_FAST_NOCLOBBER_SYNCED: Method = Method {
     ..TEMPFILE_FAST_NOCLOBBER
 };
 
-/// tempfile-fast, its contents synced by the caller, for any name.
+/// tempfile-fast, for a new file or a replaced one that the caller syncs.
 pub const TEMPFILE_FAST_SYNCED: Method = Method {
     name: "tempfile-fast, `sync_all`, `persist_by_rename`",
-    role: Role::ByHand,
+    role: Role::PeerAndCaller,
     syncs: Syncs::File,
     save: |place, target, contents| {
         let file = tempfile_fast(place, contents)?;
@@ -143,7 +143,7 @@ pub const TEMPFILE_FAST_SYNCED: Method = Method {
     ..TEMPFILE_FAST
 };
 
-/// cap-tempfile, in a directory that is open.
+/// cap-tempfile, in an open directory.
 pub const CAP_TEMPFILE: Method = Method {
     name: "cap-tempfile, `replace`",
     role: Role::Peer,
@@ -157,7 +157,21 @@ pub const CAP_TEMPFILE: Method = Method {
     },
 };
 
-/// cap-std-ext, in a directory that is open.
+/// cap-tempfile, for a file that the caller syncs.
+pub const CAP_TEMPFILE_SYNCED: Method = Method {
+    name: "cap-tempfile, `sync_all`, `replace`",
+    role: Role::PeerAndCaller,
+    syncs: Syncs::File,
+    save: |place, target, contents| {
+        let mut file = TempFile::new(&place.dir)?;
+        file.write_all(contents)?;
+        file.as_file().sync_all()?;
+        file.replace(&target.name)
+    },
+    ..CAP_TEMPFILE
+};
+
+/// cap-std-ext, which builds on cap-tempfile, in an open directory.
 pub const CAP_STD_EXT: Method = Method {
     name: "cap-std-ext, `atomic_write`",
     role: Role::Peer,
@@ -167,7 +181,7 @@ pub const CAP_STD_EXT: Method = Method {
     save: |place, target, contents| place.dir.atomic_write(&target.name, contents),
 };
 
-/// atomic-write-file as it comes: a named file.
+/// atomic-write-file by default: a named temporary file.
 pub const ATOMIC_WRITE_FILE: Method = Method {
     name: "atomic-write-file",
     role: Role::Peer,
@@ -193,7 +207,7 @@ pub const ATOMIC_WRITE_FILE_UNNAMED: Method = Method {
     ..ATOMIC_WRITE_FILE
 };
 
-/// atomicwrites, for any name.
+/// atomicwrites, for a new file or a replaced one.
 pub const ATOMICWRITES: Method = Method {
     name: "atomicwrites, `AllowOverwrite`",
     role: Role::Peer,
@@ -203,10 +217,10 @@ pub const ATOMICWRITES: Method = Method {
     save: |_, target, contents| atomicwrites(target, contents, AllowOverwrite),
 };
 
-/// atomicwrites, for a new name.
+/// atomicwrites, for a new file.
 pub const ATOMICWRITES_NOCLOBBER: Method = Method {
     name: "atomicwrites, `DisallowOverwrite`",
-    taken: Taken::Refused,
+    taken: Taken::Kept,
     save: |_, target, contents| atomicwrites(target, contents, DisallowOverwrite),
     ..ATOMICWRITES
 };
