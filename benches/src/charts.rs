@@ -27,7 +27,7 @@ const GAP: f64 = 20.0;
 /// Above the panels: title, unit, legend or names.
 const HEAD: f64 = 88.0;
 /// Below them: the machine.
-const FOOT: f64 = 34.0;
+const FOOT: f64 = 36.0;
 
 /// Many durable files: a row for each method, a panel for each file system.
 pub fn batch(results: &[Measured], machine: &Machine) -> io::Result<String> {
@@ -112,7 +112,7 @@ pub fn threads(results: &[Measured], machine: &Machine) -> io::Result<String> {
     const FILE_SYSTEMS: [&str; 4] = ["tmpfs", "ext4", "xfs", "btrfs"];
     const LABELS: f64 = 40.0;
     const PLOT: f64 = 200.0;
-    const BELOW: f64 = 44.0;
+    const BELOW: f64 = 64.0;
     let lines = [
         ("system calls alone", bare::PUBLISH.name, TEXT),
         ("tempfile", peers::TEMPFILE_NOCLOBBER.name, PEER),
@@ -193,7 +193,7 @@ pub fn threads(results: &[Measured], machine: &Machine) -> io::Result<String> {
         }
     }
     let middle = LABELS + (WIDTH - MARGIN - LABELS) / 2.0;
-    let at = (middle, height(0.0) + 38.0);
+    let at = (middle, height(0.0) + 40.0);
     chart.add(text(at, "threads").set("text-anchor", "middle"));
     Ok(chart.finish())
 }

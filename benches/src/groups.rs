@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod crowds;
 mod single;
+mod tree;
 
 use std::io;
 
@@ -19,7 +20,7 @@ pub struct Group {
 }
 
 /// All of them, in the order of the results.
-pub const GROUPS: [Group; 9] = [
+pub const GROUPS: [Group; 10] = [
     group("new", single::new),
     group("replace", single::replace),
     group("contents", single::contents),
@@ -29,6 +30,7 @@ pub const GROUPS: [Group; 9] = [
     group("directories", crowds::directories),
     group("threads", crowds::threads),
     group("batch", batch::batch),
+    group("tree", tree::tree),
 ];
 
 const fn group(name: &'static str, run: fn(&Volume, Effort) -> io::Result<Vec<Table>>) -> Group {
@@ -80,7 +82,7 @@ impl Effort {
 }
 
 /// What a comparison does, for the line above its table.
-fn effort(rounds: usize, files: usize, bytes: usize) -> String {
+fn describe(rounds: usize, files: usize, bytes: usize) -> String {
     let size = match bytes {
         bytes if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
         bytes if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),

@@ -35,7 +35,23 @@ pub type Save = fn(&Place, &Target, &[u8]) -> io::Result<()>;
 /// Saves all files together. Each target has the index of its place.
 pub type SaveAll = fn(&[Place], &[(usize, Target)], &[u8]) -> io::Result<()>;
 
+/// Copies the directories in one place, with the files in them, to another place.
+pub type SaveTree = fn(&Place, &Place) -> io::Result<()>;
+
 impl<S> Method<S> {
+    /// Its name and what it guarantees, without the way to do it.
+    #[must_use]
+    pub const fn guarantee(&self) -> Method<()> {
+        Method {
+            name: self.name,
+            role: self.role,
+            syncs: self.syncs,
+            taken: self.taken,
+            litter: self.litter,
+            save: (),
+        }
+    }
+
     /// The same method, which saves in another way.
     pub fn map<T>(self, other: impl FnOnce(S) -> T) -> Method<T> {
         Method {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::methods::{Litter, Method, Role, Syncs, Taken};
+use crate::methods::Method;
 use crate::race::{Estimate, Times};
 
 /// The tables of one file system.
@@ -21,33 +21,10 @@ pub struct Table {
     pub title: &'static str,
     /// How often, with how many files, and how large those were.
     pub effort: String,
-    /// The methods.
-    pub methods: Vec<Guarantee>,
+    /// Their names, and what they guarantee.
+    pub methods: Vec<Method<()>>,
     /// One, or several that differ in the number of files, say.
     pub cases: Vec<Case>,
-}
-
-/// A method's name, and what it guarantees.
-#[derive(Clone, Copy, Debug)]
-pub struct Guarantee {
-    pub(crate) name: &'static str,
-    pub(crate) role: Role,
-    pub(crate) syncs: Syncs,
-    pub(crate) taken: Taken,
-    pub(crate) litter: Litter,
-}
-
-impl Guarantee {
-    /// What `method` guarantees.
-    pub const fn of<S>(method: &Method<S>) -> Self {
-        Self {
-            name: method.name,
-            role: method.role,
-            syncs: method.syncs,
-            taken: method.taken,
-            litter: method.litter,
-        }
-    }
 }
 
 /// One case of a table.
@@ -74,7 +51,7 @@ impl Table {
         Self {
             title,
             effort,
-            methods: methods.iter().map(Guarantee::of).collect(),
+            methods: methods.iter().map(Method::guarantee).collect(),
             cases: Vec::new(),
         }
     }

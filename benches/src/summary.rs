@@ -6,8 +6,8 @@ use std::iter;
 use crate::groups::{batch, thousands, titles};
 use crate::machine::Machine;
 use crate::markdown::grid;
-use crate::methods::{bare, ours, peers, Role, Syncs};
-use crate::results::{times, Guarantee, Measured};
+use crate::methods::{bare, ours, peers, Method, Role, Syncs};
+use crate::results::{times, Measured};
 
 /// The file systems on the page. The other tables have more.
 const FILE_SYSTEMS: [&str; 3] = ["tmpfs", "ext4", "xfs"];
@@ -30,19 +30,19 @@ struct Operation {
     name: &'static str,
     /// Of the table that it is taken from.
     title: &'static str,
-    linkable: Guarantee,
+    linkable: Method<()>,
     /// One for each of the other columns, where a crate offers it.
-    others: [Option<Guarantee>; COLUMNS.len() - 1],
+    others: [Option<Method<()>>; COLUMNS.len() - 1],
 }
 
 const OPERATIONS: [Operation; 5] = [
     Operation {
         name: "New file",
         title: titles::NEW,
-        linkable: Guarantee::of(&ours::PUBLISH),
+        linkable: ours::PUBLISH.guarantee(),
         others: [
-            Some(Guarantee::of(&bare::PUBLISH)),
-            Some(Guarantee::of(&peers::TEMPFILE_NOCLOBBER)),
+            Some(bare::PUBLISH.guarantee()),
+            Some(peers::TEMPFILE_NOCLOBBER.guarantee()),
             None,
             None,
         ],
@@ -50,45 +50,45 @@ const OPERATIONS: [Operation; 5] = [
     Operation {
         name: "Replace",
         title: titles::REPLACE,
-        linkable: Guarantee::of(&ours::REPLACE),
+        linkable: ours::REPLACE.guarantee(),
         others: [
-            Some(Guarantee::of(&bare::REPLACE)),
-            Some(Guarantee::of(&peers::TEMPFILE)),
-            Some(Guarantee::of(&peers::CAP_TEMPFILE)),
+            Some(bare::REPLACE.guarantee()),
+            Some(peers::TEMPFILE.guarantee()),
+            Some(peers::CAP_TEMPFILE.guarantee()),
             None,
         ],
     },
     Operation {
         name: "Replace",
         title: titles::REPLACE_SYNCED,
-        linkable: Guarantee::of(&ours::REPLACE_SYNCED),
+        linkable: ours::REPLACE_SYNCED.guarantee(),
         others: [
-            Some(Guarantee::of(&bare::REPLACE_SYNCED)),
-            Some(Guarantee::of(&peers::TEMPFILE_SYNCED)),
-            Some(Guarantee::of(&peers::CAP_TEMPFILE_SYNCED)),
+            Some(bare::REPLACE_SYNCED.guarantee()),
+            Some(peers::TEMPFILE_SYNCED.guarantee()),
+            Some(peers::CAP_TEMPFILE_SYNCED.guarantee()),
             None,
         ],
     },
     Operation {
         name: "Replace",
         title: titles::REPLACE_DURABLE,
-        linkable: Guarantee::of(&ours::REPLACE_DURABLE),
+        linkable: ours::REPLACE_DURABLE.guarantee(),
         others: [
-            Some(Guarantee::of(&bare::REPLACE_DURABLE)),
-            Some(Guarantee::of(&peers::TEMPFILE_DURABLE)),
-            Some(Guarantee::of(&peers::CAP_STD_EXT)),
-            Some(Guarantee::of(&peers::ATOMIC_WRITE_FILE)),
+            Some(bare::REPLACE_DURABLE.guarantee()),
+            Some(peers::TEMPFILE_DURABLE.guarantee()),
+            Some(peers::CAP_STD_EXT.guarantee()),
+            Some(peers::ATOMIC_WRITE_FILE.guarantee()),
         ],
     },
     Operation {
         name: "Batch",
         title: titles::BATCH,
-        linkable: Guarantee::of(&ours::BATCH),
+        linkable: ours::BATCH.guarantee(),
         others: [
-            Some(Guarantee::of(&bare::BATCH)),
-            Some(Guarantee::of(&peers::TEMPFILE_DURABLE)),
-            Some(Guarantee::of(&peers::CAP_STD_EXT)),
-            Some(Guarantee::of(&peers::ATOMIC_WRITE_FILE)),
+            Some(bare::BATCH.guarantee()),
+            Some(peers::TEMPFILE_DURABLE.guarantee()),
+            Some(peers::CAP_STD_EXT.guarantee()),
+            Some(peers::ATOMIC_WRITE_FILE.guarantee()),
         ],
     },
 ];
@@ -114,7 +114,7 @@ pub fn table(results: &[Measured], machine: &Machine) -> io::Result<String> {
 
 impl Operation {
     fn row(&self, results: &[Measured], file_system: &str) -> io::Result<Vec<String>> {
-        let cell = |method: Option<Guarantee>| -> io::Result<String> {
+        let cell = |method: Option<Method<()>>| -> io::Result<String> {
             let Some(method) = method else {
                 return Ok("–".to_owned());
             };

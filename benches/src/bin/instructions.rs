@@ -65,7 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn page() -> Result<String, Box<dyn Error>> {
     let title = "Instructions in user space";
-    let head = markdown::head(title, "instructions", &Machine::this()?);
+    let machine = Machine::this()?;
+    let head = markdown::head(title, "instructions", &machine);
     let rows = PAIRS.iter().enumerate().map(|(number, (name, ..))| {
         let (linkable, bare) = (count(LINKABLE, number)?, count(BARE, number)?);
         let figures = [linkable, bare, linkable - bare].map(|figure| figure.to_string());
@@ -74,8 +75,12 @@ fn page() -> Result<String, Box<dyn Error>> {
     let rows = rows.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
     let columns = ["", "linkable", "system calls alone", "difference"];
     let table = markdown::grid(&columns, 1, rows);
+    let on = machine.images_on;
     Ok(format!(
-        "{head}\nFor one file in `$TMPDIR`: the mean of {TIMES}, after one that is not counted.\n\n{table}"
+        "{head}\nFor one file in `$TMPDIR`, on {on}: the mean of {TIMES}, after one that is not counted.\n\n\
+         {table}\n\
+         To open a file, linkable reads the custom flags from the `Debug` text of std's `OpenOptions`, \
+         the only place where they can be read.\n"
     ))
 }
 

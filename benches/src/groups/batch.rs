@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-use super::{effort as text, thousands, titles, Effort};
+use super::{describe, thousands, titles, Effort};
 use crate::methods::{bare, ours, peers, Method, SaveAll};
 use crate::place::{Place, Target};
 use crate::race::{each, race, Run, Times};
@@ -65,7 +65,7 @@ fn one_directory(volume: &Volume, effort: Effort) -> io::Result<Table> {
     ];
     let (rounds, files) = (effort.rounds(5), effort.files(FILES));
     let times = compare(volume, rounds, (files, 1), &methods)?;
-    let effort = text(rounds, files, CONTENTS.len());
+    let effort = describe(rounds, files, CONTENTS.len());
     Ok(Table::new(titles::BATCH, effort, &methods).with(String::new(), &times, 0))
 }
 

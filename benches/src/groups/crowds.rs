@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-use super::{effort as text, thousands, titles, Effort};
+use super::{describe, thousands, titles, Effort};
 use crate::methods::{bare, ours, peers, Method};
 use crate::place::{Place, Target};
 use crate::race::{each, race, Run};
@@ -33,7 +33,7 @@ pub(super) fn directories(volume: &Volume, effort: Effort) -> io::Result<Vec<Tab
     let times = race(rounds, &mut runs)?;
     let mut table = Table::new(
         "A new file among others, not synced",
-        text(rounds, files, CONTENTS.len()),
+        describe(rounds, files, CONTENTS.len()),
         &METHODS,
     );
     for (row, &size) in sizes.iter().enumerate() {
@@ -99,7 +99,7 @@ pub(super) fn threads(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>>
         }
     }
     let times = race(rounds, &mut runs)?;
-    let effort = text(rounds, files, CONTENTS.len());
+    let effort = describe(rounds, files, CONTENTS.len());
     let effort = format!("{effort}; elapsed time divided by the number of files");
     let mut table = Table::new(titles::THREADS, effort, &METHODS);
     for (row, crowd) in crowds.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Instant;
 
-use super::{effort as text, titles, Effort};
+use super::{describe, titles, Effort};
 use crate::kernel::{deny, Rule};
 use crate::methods::{bare, ours, peers, Method, Syncs};
 use crate::place::{Place, Target};
@@ -33,7 +33,7 @@ impl Task<'_> {
             self.rounds,
             &mut methods.iter().map(run).collect::<Vec<_>>(),
         )?;
-        let effort = text(self.rounds, self.files, self.contents.len());
+        let effort = describe(self.rounds, self.files, self.contents.len());
         Ok(Table::new(title, effort, methods).with(String::new(), &times, 0))
     }
 

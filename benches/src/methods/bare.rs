@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::process::Command;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
@@ -11,8 +12,9 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-use super::{Litter, Method, Role, SaveAll, Syncs, Taken};
+use super::{Litter, Method, Role, SaveAll, SaveTree, Syncs, Taken};
 use crate::place::{Place, Target};
+use crate::volume::run;
 
 const MODE: Mode = Mode::from_raw_mode(0o666);
 const UNNAMED: OFlags = OFlags::WRONLY.union(OFlags::TMPFILE).union(OFlags::CLOEXEC);
@@ -164,6 +166,24 @@ pub const BATCH: Method<SaveAll> = Method {
     taken: Taken::Replaced,
     litter: Litter::WhileReplacing,
     save: save_all,
+};
+
+/// A tree, by the tools that everybody has.
+pub const TREE: Method<SaveTree> = Method {
+    name: "`cp -r` and `sync -f` (not atomic)",
+    role: Role::SystemCalls,
+    syncs: Syncs::FileAndDirectory,
+    taken: Taken::Emptied,
+    litter: Litter::TornFile,
+    save: |source, target| {
+        let contents = source.path().join(".");
+        run(Command::new("cp")
+            .arg("-r")
+            .arg(contents)
+            .arg(target.path()))?;
+        run(Command::new("sync").arg("-f").arg(target.path()))?;
+        Ok(())
+    },
 };
 
 /// How many files are open at once: with 100 directories, this stays within the usual limit of

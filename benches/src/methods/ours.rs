@@ -1,12 +1,15 @@
 //! linkable, at each level of durability.
 
-use std::fs::OpenOptions;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
-use linkable::{BatchSync, Durability, OpenOptionsAnonymousExt, PublishBatch, PublishOptions};
+use linkable::{
+    BatchSync, Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishOptions,
+};
 
-use super::{Litter, Method, Role, SaveAll, Syncs, Taken};
+use super::{Litter, Method, Role, SaveAll, SaveTree, Syncs, Taken};
 use crate::place::{Place, Target};
 
 /// A new file, not synced.
@@ -115,22 +118,57 @@ pub const BATCH_EACH_FILE: Method<SaveAll> = Method {
     ..BATCH
 };
 
+/// A whole tree in one batch.
+pub const TREE: Method<SaveTree> = Method {
+    name: BATCH.name,
+    role: BATCH.role,
+    syncs: BATCH.syncs,
+    taken: BATCH.taken,
+    litter: BATCH.litter,
+    save: |source, target| {
+        let mut batch = batch(BatchSync::Automatic);
+        for directory in fs::read_dir(source.path())? {
+            let directory = directory?;
+            let target = target.path().join(directory.file_name());
+            fs::create_dir(&target)?;
+            for file in fs::read_dir(directory.path())? {
+                let file = file?;
+                let mut copy = OpenOptions::new().anonymous_in(&target)?;
+                io::copy(&mut File::open(file.path())?, copy.as_file_mut())?;
+                add(&mut batch, copy, target.join(file.file_name()));
+            }
+        }
+        batch.commit().into_result()?;
+        // The batch syncs the directories that hold files. Their own names are in this one.
+        File::open(target.path())?.sync_all()
+    },
+};
+
 fn save_all(
     places: &[Place],
     targets: &[(usize, Target)],
     contents: &[u8],
     sync: BatchSync,
 ) -> io::Result<()> {
-    let mut options = PublishOptions::new();
-    let mut batch = PublishBatch::with_options(options.durability(Durability::Full));
-    batch.sync(sync);
+    let mut batch = batch(sync);
     for (at, target) in targets {
         let mut file = OpenOptions::new().anonymous_in(places[*at].path())?;
         file.write_all(contents)?;
-        batch.replace(file, &target.path);
+        add(&mut batch, file, &target.path);
     }
     batch.commit().into_result()?;
     Ok(())
+}
+
+fn batch(sync: BatchSync) -> PublishBatch {
+    let mut options = PublishOptions::new();
+    let mut batch = PublishBatch::with_options(options.durability(Durability::Full));
+    batch.sync(sync);
+    batch
+}
+
+fn add(batch: &mut PublishBatch, file: LinkableFile, path: impl AsRef<Path>) {
+    batch.replace(file, path);
 }
 
 fn save(
