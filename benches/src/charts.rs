@@ -89,8 +89,7 @@ pub fn batch(results: &[Measured], machine: &Machine) -> io::Result<String> {
                 .set("y", top(row))
                 .set("width", round(length))
                 .set("height", BAR)
-                .set("fill", *color)
-                .set("fill-opacity", if *color == LINKABLE { 1.0 } else { 0.6 });
+                .set("fill", *color);
             let figure = text(
                 (left + length + 6.0, top(row) + BAR - 3.5),
                 &microseconds(*value),
@@ -308,6 +307,9 @@ fn count(number: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::methods::Method;
+    use crate::race::Times;
+    use crate::results::Table;
 
     /// By the rule of the Web Content Accessibility Guidelines.
     fn luminance(color: &str) -> f64 {
@@ -335,6 +337,64 @@ mod tests {
                 assert!(contrast >= 4.0, "{color} on {ground}: {contrast}");
             }
         }
+    }
+
+    /// Every method takes as many microseconds as the case has letters.
+    fn results(file_systems: &[&str]) -> Vec<Measured> {
+        let table = |title, methods: &[Method<()>], cases: &[&str]| {
+            let table = Table::new(title, String::new(), methods);
+            cases.iter().fold(table, |table, case| {
+                let times = vec![vec![1e-6 * count(case.len())]; methods.len()];
+                table.with((*case).to_owned(), &Times::from(times), 0)
+            })
+        };
+        let one = [
+            ours::PUBLISH.guarantee(),
+            bare::PUBLISH.guarantee(),
+            peers::TEMPFILE_NOCLOBBER.guarantee(),
+        ];
+        let many = [
+            ours::BATCH.guarantee(),
+            bare::BATCH.guarantee(),
+            ours::REPLACE_DURABLE.guarantee(),
+            peers::TEMPFILE_DURABLE.guarantee(),
+            peers::CAP_STD_EXT.guarantee(),
+            peers::ATOMIC_WRITE_FILE.guarantee(),
+        ];
+        let tables = || {
+            vec![
+                table(
+                    titles::THREADS,
+                    &one,
+                    &["a", "ab", "abc", "ab", "a", "other"],
+                ),
+                table(titles::BATCH, &many, &["four"]),
+            ]
+        };
+        let measured = |file_system: &&str| Measured {
+            file_system: (*file_system).to_owned(),
+            tables: tables(),
+        };
+        file_systems.iter().map(measured).collect()
+    }
+
+    #[test]
+    fn charts_show_their_unit_figures_and_machine() {
+        let machine = Machine::this().unwrap();
+        let results = results(&["tmpfs", "ext4", "xfs", "btrfs"]);
+        let (batch, threads) = (batch(&results, &machine), threads(&results, &machine));
+        for chart in [batch.unwrap(), threads.unwrap()] {
+            assert!(chart.contains("icroseconds"));
+            assert!(chart.contains(&machine.date));
+        }
+    }
+
+    #[test]
+    fn a_chart_without_all_figures_is_refused() {
+        let machine = Machine::this().unwrap();
+        let results = results(&["tmpfs", "ext4", "xfs"]);
+        assert!(batch(&results, &machine).is_err());
+        assert!(threads(&results, &machine).is_err());
     }
 
     #[test]

@@ -63,6 +63,19 @@ pub struct Effort {
 }
 
 impl Effort {
+    /// What readers of the results must know about it.
+    #[must_use]
+    pub fn remark(self) -> String {
+        match self {
+            Self { smoke: true, .. } => "; a smoke test, whose figures mean nothing".to_owned(),
+            Self {
+                rounds: Some(rounds),
+                ..
+            } => format!("; a trial with {rounds} rounds"),
+            Self { rounds: None, .. } => String::new(),
+        }
+    }
+
     fn rounds(self, usual: usize) -> usize {
         self.rounds.unwrap_or(if self.smoke { 2 } else { usual })
     }

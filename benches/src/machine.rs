@@ -23,7 +23,7 @@ const CRATES: [&str; 8] = [
     "tempfile-fast",
 ];
 
-/// The machine and the day.
+/// The machine, the day, and how far the figures can be relied on.
 #[derive(Debug)]
 pub struct Machine {
     /// As YYYY-MM-DD, in UTC.
@@ -35,6 +35,8 @@ pub struct Machine {
     pub images_on: String,
     /// The versions of the crates that are compared.
     pub crates: String,
+    /// What is special about the run. Usually empty.
+    pub remark: String,
 }
 
 impl Machine {
@@ -52,6 +54,7 @@ impl Machine {
             ),
             images_on: run(Command::new("findmnt").args(find).arg(env::temp_dir()))?,
             crates: versions()?,
+            remark: String::new(),
         })
     }
 
@@ -62,9 +65,10 @@ impl Machine {
             date,
             system,
             images_on,
+            remark,
             ..
         } = self;
-        format!("{system}, images of file systems on {images_on}, {date}")
+        format!("{system}, images of file systems on {images_on}, {date}{remark}")
     }
 }
 

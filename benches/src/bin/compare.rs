@@ -40,7 +40,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
 
     volume::own_mounts();
-    let machine = Machine::this()?;
+    let machine = Machine {
+        remark: effort.remark(),
+        ..Machine::this()?
+    };
     let mut results = Vec::new();
     let mut missing = false;
     for name in &volumes {
