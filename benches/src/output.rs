@@ -17,7 +17,7 @@ pub struct Output {
     page: PathBuf,
 }
 
-/// What [`page`] becomes: the same with another summary.
+/// The page in the repository.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../BENCHMARKS.md");
 
 impl Output {
