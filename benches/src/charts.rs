@@ -27,7 +27,7 @@ pub fn batch(results: &[Measured], machine: &Machine) -> io::Result<String> {
     };
     let rows = [
         row("linkable, one batch", ours::BATCH.name, LINKABLE),
-        row("system calls alone, one syncfs", bare::BATCH.name, TEXT),
+        row("system calls alone, together", bare::BATCH.name, TEXT),
         row("linkable, one by one", ours::REPLACE_DURABLE.name, LINKABLE),
         row(
             "tempfile, one by one, caller syncs",

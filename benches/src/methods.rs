@@ -70,7 +70,7 @@ impl<S> Method<S> {
 pub enum Role {
     /// linkable.
     Ours,
-    /// System calls without a crate.
+    /// No crate: system calls, or tools of the system.
     SystemCalls,
     /// Another crate, all by itself.
     Peer,

@@ -160,7 +160,7 @@ pub const WRITE: Method = Method {
 /// Many files with as few flushes as possible: write a chunk of them, sync the file system once,
 /// link them; at the end, sync each directory once.
 pub const BATCH: Method<SaveAll> = Method {
-    name: "system calls alone, one `syncfs` for all",
+    name: "system calls alone, one `syncfs` for 750 files",
     role: Role::SystemCalls,
     syncs: Syncs::FileAndDirectory,
     taken: Taken::Replaced,
