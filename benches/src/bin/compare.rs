@@ -1,6 +1,8 @@
 //! Compares linkable with the same system calls without a crate, and with other crates.
 //!
-//!     compare [--only GROUP]… [--file-system NAME]… [--rounds N] [--smoke]
+//! ```text
+//! compare [--only GROUP]… [--file-system NAME]… [--rounds N] [--smoke]
+//! ```
 //!
 //! Prints the tables, and writes them to `benches/results`, with two charts. In `BENCHMARKS.md` it
 //! replaces the summary. If anything is left out, everything goes to `target/compare` instead, so

@@ -1,7 +1,9 @@
 //! Counts the instructions that linkable runs in user space, beside the same system calls without
 //! a crate.
 //!
-//!     instructions [--print]
+//! ```text
+//! instructions [--print]
+//! ```
 //!
 //! Writes `benches/results/instructions.md`, or only prints it. Every operation runs under callgrind
 //! (of Debian's package valgrind), which counts the same each time.
