@@ -89,9 +89,10 @@ pub struct PublishBatch {
     plan: Plan,
     stop_at_first_error: bool,
     callback: Option<Box<dyn FnMut(BatchProgress) + Send>>,
-    /// The most descriptors that the queue may hold open, and how many it holds.
+    /// The most descriptors that may be open, and how many the queue and the failed files hold.
     most_open: usize,
     open: usize,
+    open_failed: usize,
     queue: Vec<Queued>,
     /// What the file system of the last directory guarantees.
     rules: Option<SyncRules>,
@@ -144,6 +145,7 @@ impl PublishBatch {
             callback: None,
             most_open: half_of_the_descriptors(),
             open: 0,
+            open_failed: 0,
             queue: Vec::new(),
             rules: None,
             progress: BatchProgress::default(),
@@ -232,6 +234,7 @@ impl PublishBatch {
     #[must_use = "files that could not be published are in here"]
     pub fn take_failures(&mut self) -> Vec<(usize, PublishError)> {
         self.taken += self.failures.len();
+        self.open_failed = 0;
         mem::take(&mut self.failures)
     }
 
@@ -252,9 +255,8 @@ impl PublishBatch {
 
     fn queue(&mut self, file: LinkableFile, path: PathBuf, replace: bool) {
         let mut needed = self.descriptors_of(&file, &path);
-        let held: usize = self.failures.iter().map(descriptors_of_failure).sum();
-        let most_open = self.most_open.saturating_sub(held);
-        if self.open + needed > most_open || self.queue.len() >= MOST_QUEUED {
+        let open = self.open + self.open_failed + needed;
+        if open > self.most_open || self.queue.len() >= MOST_QUEUED {
             self.commit_chunk();
             needed = self.descriptors_of(&file, &path);
         }
@@ -326,6 +328,7 @@ impl PublishBatch {
     }
 
     fn fail(&mut self, queued: Queued, failure: Failure) {
+        self.open_failed += 1 + usize::from(!queued.file.is_anonymous());
         let error = failure.into_error(queued.file, queued.path);
         self.failures.push((queued.index, error));
     }
@@ -505,8 +508,8 @@ fn half_of_the_descriptors() -> usize {
 struct Directories {
     /// By path; `None` without permission to read it.
     opened: BTreeMap<PathBuf, Option<File>>,
-    /// Those that hold temporary names, if they are others.
-    left: Vec<(FileId, File)>,
+    /// Those that hold temporary names; open if they are none of the above.
+    left: Vec<(FileId, Option<File>)>,
 }
 
 impl Directories {
@@ -527,9 +530,9 @@ impl Directories {
 
     fn open_left(&mut self, file: &LinkableFile, target: &Target<'_>) {
         if let Some(id) = file.directory_id() {
-            let directory = self.opened.get(target.parent()).and_then(Option::as_ref);
-            let is_known = self.left.iter().any(|(left, _)| *left == id);
-            if let (false, Some(left)) = (is_known, sync::open_left_directory(file, directory)) {
+            if !self.left.iter().any(|(left, _)| *left == id) {
+                let directory = self.opened.get(target.parent()).and_then(Option::as_ref);
+                let left = sync::open_left_directory(file, directory);
                 self.left.push((id, left));
             }
         }
@@ -546,7 +549,7 @@ impl Directories {
         synced: &mut FileSystems,
         errors: &mut Errors,
     ) -> BTreeMap<&Path, Result<(), Errno>> {
-        for (_, left) in &self.left {
+        for left in self.left.iter().filter_map(|(_, left)| left.as_ref()) {
             // An error is one of all names on that file system.
             let _ = sync_name(left, synced, errors);
         }
@@ -565,14 +568,6 @@ fn sync_name(file: &File, synced: &mut FileSystems, errors: &mut Errors) -> Resu
         errors.note(file, errno);
         errno
     })
-}
-
-/// How many descriptors a file has that could not be published.
-fn descriptors_of_failure((_, error): &(usize, PublishError)) -> usize {
-    match error {
-        PublishError::NotPublished { file, .. } if !file.is_anonymous() => 2,
-        _ => 1,
-    }
 }
 
 /// The outcome of a [`PublishBatch`]: how many files are published, and which failed.
