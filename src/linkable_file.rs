@@ -140,7 +140,7 @@ impl LinkableFile {
     /// Gives the file its path, and replaces what exists there.
     pub(crate) fn take_over_name(&mut self, target: &Target<'_>) -> io::Result<()> {
         if self.lent.load(Ordering::Relaxed) && self.is(target) {
-            return self.backend.keep_name(target);
+            return self.backend.keep_name();
         }
         self.backend.replace(&self.file, target)
     }

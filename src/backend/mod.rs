@@ -71,7 +71,10 @@ impl Backend {
     ) -> io::Result<File> {
         match Self::open(options, flags.never_linkable(), directory)? {
             (file, Self::Unnamed) => Ok(file),
-            (file, Self::Named(named)) => named.remove().map(|()| file),
+            (file, Self::Named(named)) => match named.remove() {
+                Ok(()) => Ok(file),
+                Err((_, error)) => Err(error),
+            },
         }
     }
 
@@ -153,15 +156,13 @@ impl Backend {
         })
     }
 
-    /// Removes the temporary name of a file that has its name already.
+    /// Removes the temporary name, if there is one, of a file that is at its path already.
     ///
     /// rename(2) of two names of one file does nothing, and leaves both.
-    pub(crate) fn keep_name(&mut self, target: &Target<'_>) -> io::Result<()> {
+    pub(crate) fn keep_name(&mut self) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
             Self::Unnamed => Ok(()),
-            Self::Named(named) => named
-                .after_link(target)
-                .map_err(|back| self.take_back(back)),
+            Self::Named(named) => named.remove().map_err(|back| self.take_back(back)),
         }
     }
 

@@ -166,7 +166,7 @@ impl Named {
                 Err((self, unsupported.into()))
             }
             // The reply to a first try may have been lost.
-            Err(_) if self.is(target) => self.after_link(target),
+            Err(_) if self.is(target) => self.remove(),
             Err(errno) => Err((self, errno.into())),
         }
     }
@@ -189,26 +189,20 @@ impl Named {
                 Ok(())
             }
             // A server that has renamed the file may say otherwise, if its first reply was lost.
-            Err(_) if self.is(target) => self.after_link(target),
+            Err(_) if self.is(target) => self.remove(),
             Err(errno) => Err((self, errno.into())),
         }
     }
 
-    /// The file has its name now: removes the temporary one or, if that fails, the name.
-    pub(super) fn after_link(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
-        match self.place.unlink() {
-            Ok(()) | Err(Errno::NOENT) => {
-                self.disarm();
-                Ok(())
+    /// Removes the temporary name or, if that fails, the link that was just made at the target.
+    fn after_link(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
+        self.remove().map_err(|(named, error)| {
+            if named.is(target) {
+                let (to, name) = (target.directory(), target.relative());
+                let _ = retry(|| unlinkat(to, name, AtFlags::empty()));
             }
-            Err(errno) => {
-                if self.is(target) {
-                    let (to, name) = (target.directory(), target.relative());
-                    let _ = retry(|| unlinkat(to, name, AtFlags::empty()));
-                }
-                Err((self, errno.into()))
-            }
-        }
+            (named, error)
+        })
     }
 
     /// Whether the target is this very file.
@@ -233,10 +227,14 @@ impl Named {
     }
 
     /// Removes the name now, so that a failure can be reported.
-    pub(super) fn remove(self) -> io::Result<()> {
-        self.place.unlink()?;
-        self.disarm();
-        Ok(())
+    pub(super) fn remove(self) -> Result<(), (Self, io::Error)> {
+        match self.place.unlink() {
+            Ok(()) | Err(Errno::NOENT) => {
+                self.disarm();
+                Ok(())
+            }
+            Err(errno) => Err((self, errno.into())),
+        }
     }
 
     /// Whether the temporary name still is the file's.

@@ -21,6 +21,12 @@ pub(super) fn reason_of(
         Some(errno) => errno,
         None => return PublishErrorKind::Other.into(),
     };
+    if !file.is_anonymous() && file.is(target) {
+        return other(
+            ": the file is there, but its temporary name beside it cannot be removed; remove that, or \
+             the file",
+        );
+    }
     if let Some(reason) = reason_of_target(errno, target) {
         return reason;
     }
