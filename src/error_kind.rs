@@ -25,7 +25,7 @@ pub enum PublishErrorKind {
     IsADirectory,
     /// Something is mounted at the path (`EBUSY`), as on single files in a container.
     ///
-    /// Before Linux 5.8 this cannot be told from a file that is in use on SMB or FUSE.
+    /// Before Linux 5.8, a file that is in use on SMB or FUSE is also reported as this.
     MountPoint,
     /// The file was deleted and can never get a directory entry again (`ENOENT`).
     ///
@@ -37,9 +37,9 @@ pub enum PublishErrorKind {
     /// kernels require it if the process has other credentials than those that opened the file, or
     /// if the process inherited the file through fork(2).
     ProcUnavailable,
-    /// The file could be opened, but a policy forbids linking it or, if it has a temporary name,
-    /// renaming it, or the file system has no hard links (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`;
-    /// `EINVAL` and `EOPNOTSUPP` of a link).
+    /// A policy forbids linking the file or, if it has a temporary name, renaming it; or the file
+    /// system has no hard links (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`; `EINVAL` and `EOPNOTSUPP`
+    /// of a link).
     ///
     /// The policy can be Landlock, seccomp, SELinux or AppArmor, or `protected_hardlinks` if the
     /// process has dropped the privileges with which it opened the file. If the link is forbidden,
@@ -54,15 +54,16 @@ pub enum PublishErrorKind {
     /// The file is published, but fsync(2) of its directory failed: `EIO`, or `EINVAL`, `EBADF` and
     /// `EOPNOTSUPP` where a directory cannot be synced.
     ///
-    /// In a [batch](crate::PublishBatch), also if a sync of another file or directory on the same
-    /// file system has failed, because the kernel may report an error only once.
+    /// In a [batch](crate::PublishBatch), this is also the kind if the sync of another file or
+    /// directory on the same file system failed, because the kernel may report an error only once.
     NotDurable,
     /// The file has a temporary name, and the file system cannot rename it as asked (`EINVAL`,
     /// `ENOSYS`, `EOPNOTSUPP`; `EIO` of some FUSE).
     ///
-    /// To publish without replacing takes `RENAME_NOREPLACE` or hard links. Where there is neither, as
-    /// on FAT and exFAT served by FUSE, only [`replace`](crate::LinkableFile::replace) works. `replace`
-    /// itself fails so where a file that is open cannot be renamed, as on some FUSE.
+    /// To publish without replacing takes `RENAME_NOREPLACE` or hard links. Where there is neither,
+    /// as on FAT and exFAT served by FUSE, only [`replace`](crate::LinkableFile::replace) works.
+    /// `replace` itself fails with this kind where the file system cannot rename an open file, as
+    /// on some FUSE.
     Unsupported,
     /// Another file of the [batch](crate::PublishBatch) failed, and the batch
     /// [stops at the first error](crate::PublishBatch::stop_at_first_error) (`ECANCELED`).
@@ -96,12 +97,12 @@ impl PublishErrorKind {
             }
             Self::ProcUnavailable => {
                 ": the kernel links this file only through procfs, and /proc does not show it; \
-                 mount procfs, or, since Linux 6.10, publish in the process that opened the file \
-                 and with the same credentials"
+                 mount procfs, or, since Linux 6.10, publish in the process that opened the file, \
+                 with the same credentials"
             }
             Self::LinkForbidden => {
-                ": a sandbox, a security policy or protected_hardlinks forbids link(2) or \
-                 rename(2); allow it, publish with the credentials that opened the file, or set \
+                ": a sandbox, a security policy, protected_hardlinks or the file system forbids \
+                 link(2); allow it, publish with the credentials that opened the file, or set \
                  `allow_copy(true)`"
             }
             Self::SyncFailed => {
@@ -120,7 +121,7 @@ impl PublishErrorKind {
     }
 }
 
-/// Why a file was not published: the kind, and what can be done in this case.
+/// Why a file was not published, and what the user can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reason {
     pub(crate) kind: PublishErrorKind,

@@ -10,7 +10,7 @@ use crate::linkable_file::LinkableFile;
 use crate::sys::{self, Attributes};
 use crate::target::Target;
 
-/// Why the file could not have its name.
+/// Why the file could not be published.
 pub(super) fn reason_of(
     error: &io::Error,
     replace: bool,
@@ -23,8 +23,8 @@ pub(super) fn reason_of(
     };
     if !file.is_anonymous() && file.is(target) {
         return other(
-            ": the file is there, but its temporary name beside it cannot be removed; remove that, or \
-             the file",
+            ": the file is already there, but its temporary name (.linkable-*.tmp) cannot be \
+             removed; remove one of the two",
         );
     }
     if let Some(reason) = reason_of_target(errno, target) {
@@ -44,12 +44,12 @@ pub(super) fn reason_of_copy(error: &io::Error, target: &Target<'_>) -> Reason {
     reason.unwrap_or_else(|| PublishErrorKind::Other.into())
 }
 
-/// Why no file could have the name.
+/// Causes that lie in the path, whatever the file.
 fn reason_of_target(errno: Errno, target: &Target<'_>) -> Option<Reason> {
     Some(match errno {
         Errno::EXIST if target.is_directory() => Reason {
             kind: PublishErrorKind::AlreadyExists,
-            advice: ": a directory is there, which a file cannot replace; choose another path",
+            advice: ": the path is a directory, which a file cannot replace; choose another path",
         },
         Errno::EXIST => PublishErrorKind::AlreadyExists.into(),
         Errno::XDEV => PublishErrorKind::CrossesDevices.into(),
@@ -57,17 +57,21 @@ fn reason_of_target(errno: Errno, target: &Target<'_>) -> Option<Reason> {
             PublishErrorKind::IsADirectory.into()
         }
         Errno::BUSY if target.is_mount_point() == Some(false) => other(
-            ": the file system says that the file is in use; close it where it is open, and publish \
-             again",
+            ": the existing file is in use; close it in all programs, and publish again",
         ),
         Errno::BUSY => PublishErrorKind::MountPoint.into(),
         Errno::NOENT | Errno::NOTDIR if target.must_be_directory() || target.is_nowhere() => {
             PublishErrorKind::NotFound.into()
         }
-        Errno::ROFS => other(": the file system is mounted read-only, or became so after an error"),
+        Errno::ROFS => other(
+            ": the file system is read-only, perhaps after a disk error; make it writable, or \
+             choose another path",
+        ),
         Errno::NOSPC => other(": the disk is full; free some space, and publish again"),
         Errno::DQUOT => other(": the disk quota is used up; free some space, and publish again"),
-        Errno::NAMETOOLONG => other(": the path, or a part of it, is too long"),
+        Errno::NAMETOOLONG => {
+            other(": the path, or a part of it, is too long; choose a shorter one")
+        }
         _ => return None,
     })
 }
@@ -77,54 +81,56 @@ fn other(advice: &'static str) -> Reason {
     Reason { kind, advice }
 }
 
-/// What forbids the name, if that is not a sandbox or a security policy.
+/// The causes of EPERM and EACCES that the system shows. Sandboxes and security policies are not
+/// among them.
 fn forbidden(file: &LinkableFile, target: &Target<'_>) -> Option<Reason> {
     let directory = target.attributes_of_parent();
     if directory.map_or(false, |attributes| attributes.immutable) {
         return Some(other(
-            ": the directory is immutable; remove that attribute (chattr -i), or choose another one",
+            ": the directory is immutable; run chattr -i on it, or choose another directory",
         ));
     }
     if !target.is_writable() {
         return Some(other(
-            ": you need write and search permission on the directory",
+            ": you may not create files in the directory; get write and search permission on it, \
+             or choose another directory",
         ));
     }
     if directory.map_or(false, |attributes| attributes.append_only) {
         return Some(other(
-            ": the directory is append-only (chattr +a), so no file in it can be renamed or replaced",
+            ": the directory is append-only, so no file in it can be renamed; run chattr -a on it, \
+             or choose another directory",
         ));
     }
     let there = target.attributes();
     if there.map_or(false, Attributes::forbid_change) {
         return Some(other(
-            ": the existing file is immutable or append-only; remove that attribute (chattr -i -a)",
+            ": the existing file is immutable or append-only; run chattr -i -a on it",
         ));
     }
     let ours = sys::attributes(file.inner().as_fd(), "");
     if ours.map_or(false, Attributes::forbid_change) {
         return Some(Reason {
             kind: PublishErrorKind::LinkForbidden,
-            advice:
-                ": the new file is immutable or append-only; set that attribute (chattr) after \
-                     publishing, not before",
+            advice: ": the new file is immutable or append-only; run chattr after publishing, not \
+                     before",
         });
     }
     if target.is_protected_by_sticky_bit(file.inner()) {
         return Some(other(
-            ": the existing file belongs to somebody else, and the directory is sticky, so only its \
-             owner may replace it",
+            ": the directory is sticky, so only the owner of the existing file may replace it; \
+             choose another path",
         ));
     }
     if target.is_swap_file() {
         return Some(other(
-            ": the existing file is in use as swap space; call swapoff(8) first",
+            ": the existing file is in use as swap space; run swapoff on it first",
         ));
     }
     None
 }
 
-/// Why the system refuses a name that another file could have.
+/// Causes that lie in the file, in its file system or in a policy.
 fn refused(errno: Errno, replace: bool, file: &LinkableFile, target: &Target<'_>) -> Reason {
     if file.is_anonymous() {
         refused_link(errno, file, target).into()
@@ -146,7 +152,7 @@ fn refused_link(errno: Errno, file: &LinkableFile, target: &Target<'_>) -> Publi
                 PublishErrorKind::NeverLinkable
             }
         }
-        // EOPNOTSUPP and EINVAL: the file system has unnamed files and no hard links.
+        // EOPNOTSUPP and EINVAL: the file system has unnamed files, but no hard links.
         Errno::NOENT
         | Errno::PERM
         | Errno::ACCESS
@@ -161,27 +167,26 @@ fn refused_rename(errno: Errno, replace: bool, file: &LinkableFile) -> Reason {
     match errno {
         Errno::ACCESS => Reason {
             kind: PublishErrorKind::LinkForbidden,
-            advice: ": a security policy or a sandbox does not allow renaming the file from its \
-                     temporary name",
+            advice: ": a sandbox or a security policy forbids renaming the temporary file; allow \
+                     rename(2) in the directory",
         },
         Errno::PERM => other(
-            ": the file system, a security policy or a sandbox does not allow renaming the file from \
-             its temporary name",
+            ": a sandbox, a security policy or the file system forbids renaming the temporary \
+             file; allow rename(2), or choose another directory",
         ),
         Errno::NOENT if file.has_lost_its_name() => PublishErrorKind::NeverLinkable.into(),
         Errno::INVAL if replace => Reason {
             kind: PublishErrorKind::Unsupported,
-            advice:
-                ": the file system does not accept this file name, or cannot rename a file that \
-                     is open",
+            advice: ": the file system does not accept this file name, or cannot rename an open \
+                     file; choose another name, or another file system",
         },
         Errno::NOSYS | Errno::OPNOTSUPP if replace => Reason {
             kind: PublishErrorKind::Unsupported,
-            advice: ": the file system cannot rename a file that is open, or a sandbox forbids \
-                     rename(2)",
+            advice: ": the file system cannot rename an open file, or a sandbox forbids rename(2); \
+                     choose another file system, or allow the call",
         },
         Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => PublishErrorKind::Unsupported.into(),
-        // That is what rclone says of a hard link.
+        // rclone returns this for a hard link.
         Errno::IO if !replace && sys::is_fuse(file.inner()) => PublishErrorKind::Unsupported.into(),
         _ => PublishErrorKind::Other.into(),
     }
