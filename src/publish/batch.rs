@@ -22,7 +22,7 @@ use crate::target::{self, Target};
 #[cfg(doc)]
 use crate::Durability;
 
-/// How many descriptors a process may have if nothing else is said, see getrlimit(2).
+/// The usual limit of descriptors, where that of the process is unknown: getrlimit(2).
 const USUAL_LIMIT: usize = 1024;
 
 /// The most files in a chunk, whatever the limits of the process are.
@@ -51,7 +51,7 @@ const MOST_QUEUED: usize = 1 << 14;
 /// - Dropping a batch publishes nothing more, but does not undo the chunks that are committed.
 ///
 /// A queued file takes less than 200 bytes of memory besides its path, and a published one none. A
-/// file that could not be published stays open, and counts for the limit:
+/// file that could not be published stays open, and counts towards the limit.
 /// [`take_failures`](Self::take_failures) returns it before the commit.
 ///
 /// # Platform-specific behavior
@@ -97,10 +97,10 @@ pub struct PublishBatch {
     /// What the file system of the last directory guarantees.
     rules: Option<SyncRules>,
     progress: BatchProgress,
-    /// What the callback has panicked with, until the chunk is finished.
+    /// The panic of the callback, kept until the chunk is finished.
     panic: Option<Box<dyn Any + Send>>,
     failures: Vec<(usize, PublishError)>,
-    /// How many failures the caller has taken out.
+    /// How many failures the caller has taken out of `failures`.
     taken: usize,
     /// The first error of each device.
     errors: Errors,
@@ -111,7 +111,7 @@ struct Queued {
     file: LinkableFile,
     path: PathBuf,
     plan: Plan,
-    /// Whether only a copy of it can have the name.
+    /// Whether only a copy of it can be published.
     must_copy: bool,
 }
 
@@ -181,7 +181,8 @@ impl PublishBatch {
     /// Calls `callback` each time the contents of a file are synced, and each time a file appears
     /// at its path.
     ///
-    /// If it panics, it is not called again, and the panic goes on once the chunk is finished.
+    /// If it panics, the chunk is still finished before the panic goes on, and the callback is not
+    /// called again.
     pub fn on_progress<F>(&mut self, callback: F) -> &mut Self
     where
         F: FnMut(BatchProgress) + Send + 'static,
@@ -226,11 +227,11 @@ impl PublishBatch {
         self.taken + self.failures.len()
     }
 
-    /// Takes the failures so far out of the batch, each with the number of the file in the order of
-    /// queueing.
+    /// Takes the failures so far out of the batch, each with the index of the file in the order of
+    /// queueing, from 0.
     ///
-    /// A file that could not be published stays open as long as its failure is kept, so a long batch
-    /// with many failures would run out of descriptors.
+    /// A file that could not be published stays open as long as the batch keeps its failure. With
+    /// many failures, a long batch takes smaller chunks, and can run out of descriptors.
     #[must_use = "files that could not be published are in here"]
     pub fn take_failures(&mut self) -> Vec<(usize, PublishError)> {
         self.taken += self.failures.len();
@@ -264,7 +265,7 @@ impl PublishBatch {
         let sync_method = self.plan.sync_method;
         let sync = self.rules.map(|rules| sync_method.contents(rules, 1));
         if sync == Some(ContentSync::WriteOut) {
-            // By the time of the commit, most of it is on the device.
+            // The device can take most of it before the commit.
             sys::start_write_out(file.inner());
         }
         let index = self.progress.queued;
@@ -397,7 +398,7 @@ impl Files for Chunk<'_> {
                 plan.name_before_sync(rules, file, &chunk.directories.within(target))
             });
             match named {
-                // Naming the file will fail in the same way, and a copy is published then.
+                // The step `name` will fail in the same way, and publish a copy.
                 Err(failure) if plan.copy_helps(file, &failure) => Ok(()),
                 named => named,
             }
@@ -451,9 +452,9 @@ impl Files for Chunk<'_> {
         Ok(())
     }
 
-    /// Syncs each directory once. Where that fails, none of its files is durable, and no other one on
-    /// the file system: ext4 reports a failed commit of its journal to the first fsync(2) only, and the
-    /// next one returns 0 (found on 6.18).
+    /// Syncs each directory once. If one fails, no file on its file system is durable: ext4 reports
+    /// a failed commit of its journal only to the first fsync(2), and the next one returns 0 (found
+    /// on 6.18).
     fn sync_names(&mut self) -> Result<(), Infallible> {
         let Self {
             batch,
@@ -463,10 +464,10 @@ impl Files for Chunk<'_> {
         } = self;
         let outcomes = directories.sync(synced, &mut batch.errors);
         let mut named = Vec::with_capacity(queue.len());
-        // All files are named by now: none of them is cancelled.
+        // All files are named by now, so none is cancelled.
         for queued in mem::take(queue) {
             let by_directory = outcomes.get(target::parent(&queued.path)).copied();
-            // The directory may not be read, and the file is synced once more.
+            // Without permission to read the directory, sync the file once more.
             let outcome = by_directory
                 .unwrap_or_else(|| sync_name(queued.file.inner(), synced, &mut batch.errors));
             named.push((queued, outcome));
@@ -508,7 +509,7 @@ fn half_of_the_descriptors() -> usize {
 struct Directories {
     /// By path; `None` without permission to read it.
     opened: BTreeMap<PathBuf, Option<File>>,
-    /// Those that hold temporary names; open if they are none of the above.
+    /// The directories of temporary names; `None` if it is one of `opened`, or may not be read.
     left: Vec<(FileId, Option<File>)>,
 }
 
@@ -519,7 +520,7 @@ impl Directories {
         file: &LinkableFile,
         target: &Target<'_>,
     ) -> Result<(), Failure> {
-        // Most files are in the directory of another one, for which no path is allocated.
+        // Most files share their directory with another one. Then no path is allocated.
         if !self.opened.contains_key(target.parent()) {
             let directory = plan.open_directory(file, target)?;
             self.opened.insert(target.parent().to_owned(), directory);
@@ -543,14 +544,14 @@ impl Directories {
         target.within(directory.and_then(Option::as_ref))
     }
 
-    /// Syncs those that may be read: the outcome for each.
+    /// Syncs every directory that may be read, and returns the outcome by path.
     fn sync(
         &self,
         synced: &mut FileSystems,
         errors: &mut Errors,
     ) -> BTreeMap<&Path, Result<(), Errno>> {
         for left in self.left.iter().filter_map(|(_, left)| left.as_ref()) {
-            // An error is one of all names on that file system.
+            // `errors` gives an error to all names on that file system.
             let _ = sync_name(left, synced, errors);
         }
         let sync = |(path, directory): (_, &'_ Option<File>)| {

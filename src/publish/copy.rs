@@ -12,7 +12,7 @@ use crate::metadata;
 use crate::sys;
 use crate::target::Target;
 
-/// What kept a file from being copied.
+/// Why a file could not be copied.
 pub(super) enum Error {
     /// The file itself cannot be read.
     Source,

@@ -21,7 +21,8 @@ use crate::PublishErrorKind;
 /// Options for publishing a file.
 ///
 /// [`LinkableFile::publish`] and [`LinkableFile::replace`] use the most common ones. Here you can
-/// also set the [`durability`](Self::durability), and [allow a copy](Self::allow_copy).
+/// also choose the [`durability`](Self::durability) and the [`sync_method`](Self::sync_method), and
+/// [allow a copy](Self::allow_copy).
 ///
 /// # Examples
 ///
@@ -90,7 +91,7 @@ impl PublishOptions {
     /// Other descriptors of the original still refer to the original, which stays unpublished.
     ///
     /// Where the other file system has no extended attributes or no access control lists, the copy
-    /// has none. It then gives nobody more access: the group gets what the list gave to it. The
+    /// has none. Then nobody gets more access: the group gets what the list gave to it. The
     /// attributes of chattr(1), such as immutable, are not copied, as with mv(1) and cp(1).
     ///
     /// If copying fails, you get the file back, and nothing is left of the copy.
@@ -112,7 +113,7 @@ impl PublishOptions {
 
     /// Sets how contents reach the disk. The default is [`SyncMethod::Automatic`].
     ///
-    /// This changes the cost, and not the promise of the [`durability`](Self::durability).
+    /// This changes the cost, not the promise of the [`durability`](Self::durability).
     #[doc(alias = "fsync")]
     #[doc(alias = "sync_file_range")]
     #[doc(alias = "syncfs")]
@@ -160,8 +161,8 @@ impl PublishOptions {
     /// name can stay: see [Temporary names](crate::platforms#temporary-names).
     ///
     /// inotify(7) reports a file that is linked as `IN_CREATE`. Watchers that wait for
-    /// `IN_MOVED_TO` or `IN_CLOSE_WRITE` miss it. While an anonymous file is written, they see `IN_OPEN`,
-    /// `IN_MODIFY` and `IN_CLOSE_WRITE` of a name such as `#1234`, which does not exist.
+    /// `IN_MOVED_TO` or `IN_CLOSE_WRITE` miss it. While an anonymous file is written, they see
+    /// `IN_OPEN`, `IN_MODIFY` and `IN_CLOSE_WRITE` of a name such as `#1234`, which does not exist.
     ///
     /// The kernel does not execute a file that is open for writing (`ETXTBSY`): drop the returned
     /// [`File`] before you run a published program.

@@ -19,7 +19,7 @@ use crate::linkable_file::LinkableFile;
 use crate::sys::{SyncRules, DIRECTORY_BY_PATH};
 use crate::target::Target;
 
-/// What the steps are to do.
+/// What the steps do.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Plan {
     pub(super) replace: bool,
@@ -83,15 +83,15 @@ pub(super) fn publish_one(plan: Plan, file: &mut LinkableFile, path: &Path) -> R
     })
 }
 
-/// One file on its way to its name.
+/// A single file that takes the steps.
 struct One<'a> {
     plan: Plan,
     file: &'a mut LinkableFile,
     target: &'a Target<'a>,
-    /// What the file system guarantees, as far as that matters.
+    /// What the file system guarantees; `None` if nothing depends on it.
     rules: Option<SyncRules>,
     directory: Option<File>,
-    /// The directory of the temporary name, if that is another one.
+    /// The directory of the temporary name, if it is another one.
     left: Option<File>,
     synced: FileSystems,
 }
@@ -131,7 +131,7 @@ impl Files for One<'_> {
     }
 
     fn name(&mut self) -> Result<(), Failure> {
-        // Name the file in the very directory that is synced later, even if that was moved.
+        // Name the file in the very directory that is synced later, even if it was moved.
         let target = self.target.within(self.directory.as_ref());
         self.plan.name(self.file, &target)
     }
@@ -173,21 +173,20 @@ impl Plan {
         publish(self, &mut one)
     }
 
-    /// Fails if the file is spoilt, or if no file can have the name.
+    /// Fails if the file is spoilt, or if the path can only lead to a directory.
     pub(super) fn check(self, file: &LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
         if let Some(errno) = file.spoilt() {
             return Err(Failure::sync(errno.into()));
         }
         if target.must_be_directory() {
-            // What comes after is not to meet such a path: no temporary name in a directory that
-            // nobody meant.
+            // Later steps would create a temporary name in a directory that nobody meant.
             let errno = target.refusal_of_directory(self.replace);
             return Err(Failure::naming(errno.into(), self, file, target));
         }
         Ok(())
     }
 
-    /// Opens the directory that is to hold the name; `None` if it may not be read.
+    /// Opens the directory of the target; `None` without permission to read it.
     pub(super) fn open_directory(
         self,
         file: &LinkableFile,
@@ -197,7 +196,7 @@ impl Plan {
         opened.map_err(|errno| Failure::naming(errno.into(), self, file, target))
     }
 
-    /// What the file system of the file guarantees, as far as that matters for the plan.
+    /// What the file system of the file guarantees; `None` if the plan does not depend on it.
     pub(super) fn rules(self, file: &LinkableFile) -> Option<SyncRules> {
         let matters = file.is_anonymous() || self.sync_method.depends_on_rules();
         (self.durability != Durability::None && matters).then(|| SyncRules::of(file.inner()))
@@ -214,8 +213,8 @@ impl Plan {
             Some(rules) if file.is_anonymous() => rules.forgets_unnamed,
             _ => Some(false),
         };
-        // If that is not known, the safe order is taken where it is possible: an append-only directory
-        // would keep the temporary name for ever.
+        // If this is unknown, take the safe order. Not in an append-only directory, which would
+        // keep the temporary name for ever.
         if !forgets_unnamed.unwrap_or_else(|| !target.is_append_only()) {
             return Ok(());
         }
@@ -234,12 +233,13 @@ impl Plan {
         named.map_err(|error| Failure::naming(error, self, file, target))
     }
 
-    /// Whether only a copy can have the name, and is allowed: then nothing of the file is to be synced.
+    /// Whether only a copy can be published, and the plan allows one. The file itself then needs no
+    /// sync.
     pub(super) fn must_copy(self, file: &LinkableFile, target: &Target<'_>) -> bool {
         self.allow_copy && target.is_on_another_device(file.inner())
     }
 
-    /// Whether a copy is allowed, and can be published where the file itself cannot.
+    /// Whether the plan allows a copy, and a copy can be published where the file cannot.
     pub(super) fn copy_helps(self, file: &LinkableFile, failure: &Failure) -> bool {
         let reason = match failure {
             Failure::NotPublished(reason, _) if self.allow_copy => reason,
@@ -249,13 +249,13 @@ impl Plan {
             PublishErrorKind::CrossesDevices
             | PublishErrorKind::NeverLinkable
             | PublishErrorKind::ProcUnavailable => true,
-            // A file with a temporary name was refused a rename, which a copy needs, too.
+            // If the file has a temporary name, its rename was refused. A copy needs a rename, too.
             PublishErrorKind::LinkForbidden => file.is_anonymous(),
             _ => false,
         }
     }
 
-    /// Publishes a copy instead of the file, if that helps against the failure.
+    /// Publishes a copy in place of the file, if that helps against the failure.
     pub(super) fn publish_copy(
         self,
         file: &mut LinkableFile,
@@ -267,9 +267,9 @@ impl Plan {
         }
         let mut copy = match copy::beside(file.inner(), target) {
             Ok((copy, backend)) => LinkableFile::new(copy, backend),
-            // The first failure tells more than that the file cannot even be read.
+            // Report the first failure: the file was not readable before, either.
             Err(copy::Error::Source) => return Err(failure),
-            // What forbids the link may forbid the copy, too.
+            // Whatever forbids the link may also forbid the copy.
             Err(copy::Error::Copy(error))
                 if failure.is(PublishErrorKind::LinkForbidden)
                     && error.kind() == io::ErrorKind::PermissionDenied =>
@@ -294,8 +294,8 @@ impl Plan {
     }
 }
 
-/// Names the target, by way of its open directory if the path of a temporary name beside it would be
-/// too long.
+/// Calls `name` with the target. If the path of a temporary name beside it is too long, calls it
+/// again with the directory of the target held open.
 fn with_room(
     target: &Target<'_>,
     mut name: impl FnMut(&Target<'_>) -> io::Result<()>,
@@ -338,7 +338,7 @@ pub(super) fn with_target<T>(
 ) -> Result<T, Failure> {
     let step = |path: &_| Ok(step(&Target::new(path)));
     path.into_with_c_str(step).unwrap_or_else(|_| {
-        let text = "the path contains a NUL byte, which no file name can";
+        let text = "a path cannot contain a NUL byte";
         let source = io::Error::new(io::ErrorKind::InvalidInput, text);
         Err(Failure::NotPublished(
             PublishErrorKind::Other.into(),
@@ -367,7 +367,7 @@ impl Failure {
         Self::NotPublished(reason, error)
     }
 
-    /// What a link to another device fails with.
+    /// The failure of a link to another device.
     pub(super) fn crosses_devices(plan: Plan, file: &LinkableFile, target: &Target<'_>) -> Self {
         Self::naming(Errno::XDEV.into(), plan, file, target)
     }

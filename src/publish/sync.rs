@@ -18,9 +18,10 @@ use crate::target::Target;
 /// | [`Contents`](Self::Contents) | complete | the old file, no file, or the complete new one | 0 or 1 |
 /// | [`Full`](Self::Full) | complete | the complete new one | 1 or 2 |
 ///
-/// A flush waits for the disk, and most of the time goes there. The smaller number is that of ext4 and
-/// xfs, whose journal does the flush for the contents: see [`SyncMethod::WriteOut`]. Replacing a file
-/// takes as many flushes. A [`PublishBatch`](crate::PublishBatch) shares them among its files.
+/// Most of the time of a durable save goes into flushes, because each waits for the disk. On ext4
+/// and xfs the smaller number holds: the flush of their journal also covers the contents, see
+/// [`SyncMethod::WriteOut`]. Replacing a file takes as many flushes as a new file. A
+/// [`PublishBatch`](crate::PublishBatch) shares them among its files.
 ///
 /// # How this is tested
 ///
@@ -44,31 +45,32 @@ use crate::target::Target;
 ///   empty file. So there the file gets a temporary name before the sync, and is then renamed. If
 ///   the process is killed, the temporary name may stay. Where nothing can be renamed (an
 ///   append-only directory, some sandboxes), only `None` can publish.
-/// - **File systems without a journal** (ext2, and ext4 made without one; procfs shows which): a
-///   directory can reach the disk before the inodes of its files. So there a file also gets a
-///   temporary name before the sync. `Full` then held at every point, with one thread and a disk
-///   that keeps the order of writes (Linux 6.18). Nothing more is promised. With `Contents` the
-///   replaced file may be lost while its directory entry is still there. What several programs
-///   write at once reaches the disk in any order. And the file system may need a check first.
-/// - **overlayfs**, and a file system of which the crate cannot find out enough (a sandbox hides
-///   procfs, or no descriptor is left): it may be one of the above. So there a file gets a temporary
-///   name before the sync, too, except in an append-only directory, which would keep that name. What
-///   the file system below an overlayfs does not keep, the overlayfs does not keep either.
-/// - **ext4 with `fast_commit`** (not a default of mkfs.ext4): while any process has an anonymous
-///   file open, any fsync(2) can write a log that the kernel cannot replay (found on Linux 5.10 to
-///   7.2). The file system then does not mount until e2fsck(8) has repaired it. procfs shows the
-///   feature only once it was used. From then on, the files of a process have temporary names,
-///   except for those that it opened before its first durable publish. Do not use this feature with
-///   programs that open anonymous files.
+/// - **File systems without a journal** (ext2, and ext4 made without one): a directory can reach
+///   the disk before the inodes of its files. So there a file also gets a temporary name before the
+///   sync. `Full` then held at every point, with one thread and a disk that keeps the order of
+///   writes (Linux 6.18). Nothing more is promised. With `Contents` the replaced file may be lost
+///   while its directory entry is still there. Writes of several programs at once reach the disk in
+///   any order. And the file system may need a check first.
+/// - **overlayfs**, and any file system that the crate cannot look into, because a sandbox hides
+///   procfs or no descriptor is left: it may be one of the above. So a file gets a temporary name
+///   before the sync there, too, except in an append-only directory, which would keep that name. An
+///   overlayfs keeps no more than the file system below it.
+/// - **ext4 with `fast_commit`** (not a default of mkfs.ext4): while any process has an unnamed
+///   file open, be it anonymous or deleted, any fsync(2) can write a log that the kernel cannot
+///   replay (found on Linux 5.10 to 7.2). The file system then does not mount until e2fsck(8) has
+///   repaired it. procfs shows the feature only once it was used. A process looks for it once, at
+///   its first durable publish on the mount. If it finds the feature, its later files there have
+///   temporary names. Do not use the feature with programs that keep unnamed files open.
 /// - **ext4 mounted with `data=writeback`** reuses the blocks of a replaced file before the rename
 ///   is on the disk. So the old file can come back with the bytes of another file. New files are
 ///   safe.
 /// - **A temporary name** can come back after a power cut if the rename was not on the disk yet.
-///   Once [`Full`](Self::Full) has returned, it cannot, unless the file was opened in another
-///   directory, which the process may not read.
-/// - **A failing disk**: ext4 reports a failed commit of its journal to the first sync only (Linux
-///   6.18). If two threads publish with `Full` at the same moment and the disk fails just then, the
-///   second one may not be told. A [`PublishBatch`](crate::PublishBatch) tells all its files.
+///   Once [`Full`](Self::Full) has returned, it cannot, unless it was in another directory, which
+///   the process may not read.
+/// - **A failing disk**: ext4 reports a failed commit of its journal only to the first sync (Linux
+///   6.18). If two threads publish with `Full` at the same moment and the disk fails just then, one
+///   of them may get `Ok`. A [`PublishBatch`](crate::PublishBatch) reports the error for all its
+///   files.
 /// - **Disks that lie**: no library can help if a disk reports a flush that it has not done, or
 ///   tears a sector. And no file system survives a torn superblock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -96,8 +98,8 @@ pub enum Durability {
 
 /// How contents reach the disk before their file appears at its path.
 ///
-/// [`Durability`] says what a file survives, and this says by which system call. Every method keeps
-/// that promise: one that is not known to keep it on a file system is [`Fsync`](Self::Fsync) there.
+/// [`Durability`] chooses what a file survives; this chooses the system call for it. Every method
+/// keeps the promise: where a method is not known to do so, the crate calls fsync(2) instead.
 ///
 /// # Examples
 ///
@@ -118,29 +120,33 @@ pub enum Durability {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SyncMethod {
-    /// Chooses the cheapest method that is proven for the file system: [`WriteOut`](Self::WriteOut)
-    /// where it is possible, [`FileSystem`](Self::FileSystem) for eight or more files of a
-    /// [batch](crate::PublishBatch) elsewhere, and else [`Fsync`](Self::Fsync).
+    /// The cheapest method that is proven for the file system.
+    ///
+    /// This is [`WriteOut`](Self::WriteOut) where it works. Elsewhere it is
+    /// [`FileSystem`](Self::FileSystem) for eight or more files of a [batch](crate::PublishBatch),
+    /// and [`Fsync`](Self::Fsync) for fewer.
     #[default]
     Automatic,
     /// Calls fsync(2) on each file, which flushes the disk.
     ///
-    /// It rests on nothing but POSIX. With [`Durability::Full`] it takes two flushes a file.
+    /// It relies on POSIX alone. With [`Durability::Full`] it takes two flushes a file.
     Fsync,
-    /// Writes the contents out and waits for that, without a flush: sync_file_range(2).
+    /// Writes the contents out and waits, but does not flush the disk: sync_file_range(2).
     ///
-    /// It rests on the journal of ext4 and xfs. The name of the file enters the journal after the
-    /// contents were written out, and the journal flushes the disk before it commits the name. So
-    /// the flush of the commit covers the contents, too: [`Durability::Contents`] takes no flush,
-    /// and [`Durability::Full`] one.
+    /// It relies on the journal of ext4 and xfs. The journal gets the name of the file after the
+    /// contents were written out, and flushes the disk before it commits the name. That flush
+    /// covers the contents, too. So [`Durability::Contents`] takes no flush, and
+    /// [`Durability::Full`] takes one.
     ///
-    /// It is used on ext4 with `data=ordered` or `data=journal`, barriers and a journal on the same
-    /// device, and on xfs without other devices. Everywhere else, and where that cannot be found
-    /// out, it is the same as [`Fsync`](Self::Fsync). It would break if the disk lied about flushes,
-    /// as fsync(2) would, and if a later kernel logged names before their contents.
+    /// The crate uses it on ext4 with `data=ordered` or `data=journal`, barriers and a journal on
+    /// the same device, and on xfs without other devices. Everywhere else, and where it cannot find
+    /// that out, it calls fsync(2).
+    ///
+    /// Like fsync(2), this breaks on a disk that lies about flushes. It would also break if a later
+    /// kernel committed names before their contents, or without a flush.
     WriteOut,
-    /// Calls syncfs(2) once for each file system (or btrfs subvolume) in a chunk of a
-    /// [batch](crate::PublishBatch).
+    /// Calls syncfs(2) once for each file system (or btrfs subvolume): for all its files in a chunk
+    /// of a [batch](crate::PublishBatch), or for a single file.
     ///
     /// That is one flush for the contents of all files. btrfs needs one more for all directory
     /// entries, because an fsync(2) of the directory is not enough there. If syncfs(2) fails, the
@@ -154,18 +160,18 @@ pub enum SyncMethod {
     FileSystem,
 }
 
-/// What is done for the contents of a file.
+/// How the contents of a file reach the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ContentSync {
     #[default]
     Fsync,
     WriteOut,
-    /// syncfs(2), for all files there at once.
+    /// One syncfs(2) for all files on the file system.
     Syncfs,
 }
 
 impl SyncMethod {
-    /// What is done for the contents of one of `files` on a file system with these rules.
+    /// How to sync each of that many `files` on a file system with these rules.
     pub(super) fn contents(self, rules: SyncRules, files: usize) -> ContentSync {
         let enough_for_syncfs = match self {
             Self::Automatic | Self::WriteOut if rules.orders_data => return ContentSync::WriteOut,
@@ -187,13 +193,13 @@ impl SyncMethod {
     }
 }
 
-/// The number of files on one file system from which on `Automatic` calls syncfs(2).
+/// With at least this many files on one file system, `Automatic` calls syncfs(2).
 ///
 /// It is cheaper from two on (btrfs of Linux 6.18) if nobody else writes there.
 const WORTH_A_SYNCFS: usize = 8;
 
-/// Opens the directory for [`FileSystems::sync_name`]; `None` without permission to read it, which creating a
-/// file does not need.
+/// Opens the directory for [`FileSystems::sync_name`]; `None` without permission to read it, which
+/// creating a file does not need.
 pub(super) fn open_directory(target: &Target<'_>) -> Result<Option<File>, Errno> {
     match target.open_parent(OFlags::RDONLY) {
         Ok(directory) => Ok(Some(directory)),
@@ -202,10 +208,10 @@ pub(super) fn open_directory(target: &Target<'_>) -> Result<Option<File>, Errno>
     }
 }
 
-/// Opens the directory that holds the temporary name of a file, if that is another one than
-/// `directory`: the name can come back after a power cut.
+/// Opens the directory of the file's temporary name to sync it, unless it is `directory`. Without
+/// that sync, a power cut can bring the name back.
 ///
-/// `None` also if that directory may not be read. The name can come back then.
+/// Also `None` without permission to read it: the name can come back then.
 pub(super) fn open_left_directory(file: &LinkableFile, directory: Option<&File>) -> Option<File> {
     let left = file.directory_id()?;
     let is_same = directory.map_or(false, |directory| FileId::of(directory) == Ok(left));
@@ -223,17 +229,18 @@ fn fsync(file: &File) -> Result<(), Errno> {
 
 /// The first error that a sync has reported on each device.
 ///
-/// An error may be reported once, to whichever sync comes first, and concern all files.
+/// The kernel may report an error once, to whichever sync comes first, although it concerns all
+/// files.
 #[derive(Default)]
 pub(super) struct Errors(BTreeMap<Option<u64>, Errno>);
 
 impl Errors {
-    /// Remembers what a sync of `file` has reported.
+    /// Remembers the error of a sync of `file`.
     pub(super) fn note(&mut self, file: &File, errno: Errno) {
         self.0.entry(device(file)).or_insert(errno);
     }
 
-    /// What a sync has reported on the device of `file`, or on one that is not known.
+    /// The first error on the device of `file`, or on a device that is unknown.
     pub(super) fn of(&self, file: &File) -> Option<Errno> {
         if self.0.is_empty() {
             return None;
@@ -247,11 +254,11 @@ fn device(file: &File) -> Option<u64> {
     FileId::of(file).ok().map(FileId::device)
 }
 
-/// The size of a file, and what is left to do for its contents.
+/// The size of a file, and what its contents still need.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Contents {
     pub(super) bytes: u64,
-    /// [`ContentSync::Syncfs`] if it is done.
+    /// [`ContentSync::Syncfs`] if they need nothing, because syncfs(2) was called.
     pub(super) sync: ContentSync,
 }
 
@@ -303,7 +310,7 @@ impl FileSystems {
             sync: match status {
                 Some(status) if self.0.contains_key(&status.id.device()) => ContentSync::Syncfs,
                 _ => match method.contents(rules, 1) {
-                    // It has failed: by itself.
+                    // syncfs(2) has failed. Sync each file by itself, to find out which failed.
                     ContentSync::Syncfs => ContentSync::Fsync,
                     by_itself => by_itself,
                 },
