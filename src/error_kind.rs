@@ -10,8 +10,8 @@ pub enum PublishErrorKind {
     /// Something already exists at the path (`EEXIST`): a file, a directory or a symlink, wherever
     /// it points.
     AlreadyExists,
-    /// The directory does not exist or is a file, or the path is empty or ends in a slash (`ENOENT`,
-    /// `ENOTDIR`).
+    /// The directory does not exist or is a file, or the path is empty or ends in a slash
+    /// (`ENOENT`, `ENOTDIR`).
     NotFound,
     /// The directory is on another file system, mount, btrfs subvolume or xfs project than the one
     /// in which the file was opened, or is encrypted with another key (`EXDEV`; some file systems,

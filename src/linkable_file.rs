@@ -62,7 +62,7 @@ pub struct LinkableFile {
     spoilt: Option<Errno>,
     /// syncfs(2) of this descriptor reports the errors of the file system since this moment.
     errors_seen_at: Instant,
-    /// Whether the descriptor was lent, so that the file may have names that we did not give it.
+    /// Whether the descriptor was lent. Then the file may have names that we did not give it.
     lent: AtomicBool,
 }
 
@@ -105,8 +105,8 @@ impl LinkableFile {
         })
     }
 
-    /// Writes the contents out without a flush, or syncs them where there is no such call. A failure
-    /// spoils the file.
+    /// Writes the contents out without a flush, or syncs them where there is no such call. A
+    /// failure spoils the file.
     pub(crate) fn write_out(&mut self) -> rustix::io::Result<()> {
         match sys::write_out(&self.file) {
             Err(Errno::NOSYS) => self.sync_contents(),
@@ -150,13 +150,13 @@ impl LinkableFile {
         matches!((target.id(), FileId::of(&self.file)), (Ok(there), Ok(here)) if there == here)
     }
 
-    /// Which directory holds the temporary name, if there is one.
+    /// The identity of the directory that holds the temporary name, if there is one.
     pub(crate) fn directory_id(&self) -> Option<FileId> {
         self.backend.directory_id()
     }
 
-    /// The directory of the temporary name, open to be synced; `None` if there is none, or if it may
-    /// not be read.
+    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name, or
+    /// no permission to read the directory.
     pub(crate) fn open_directory(&self) -> Option<File> {
         self.backend.open_directory()
     }

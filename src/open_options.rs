@@ -125,7 +125,7 @@ impl OpenOptionsAnonymousExt for OpenOptions {
     }
 }
 
-/// `Path::parent` of a bare file name is the empty path, and means the current directory.
+/// `Path::parent` of a bare file name is the empty path. It means the current directory.
 fn or_current(dir: &Path) -> &Path {
     if dir.as_os_str().is_empty() {
         Path::new(".")

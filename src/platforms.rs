@@ -42,7 +42,8 @@
 //! - A [copy](crate::PublishOptions::allow_copy) has a temporary name until it is complete.
 //! - On some file systems a file needs a name before it is synced: see [`Durability`].
 //!
-//! The name belongs to the process that created it. A process that it forks does not remove it.
+//! The name belongs to the process that created it. A process forked from that one does not remove
+//! it.
 //!
 //! A temporary name also stays if the directory is moved away between linkat(2) and rename(2), and
 //! where nothing may be removed or renamed: in an append-only directory (chattr(1) `+a`), and under
@@ -62,7 +63,7 @@
 //! | all FUSE below | `O_TMPFILE` fails with `EOPNOTSUPP`, so files have a temporary name |
 //! | bindfs, mergerfs, unionfs-fuse, ntfs-3g, fuse2fs | `RENAME_NOREPLACE` fails with `EINVAL`, so [`publish`] calls linkat(2) and unlinkat(2) |
 //! | exfat-fuse, fusefat | hard links fail with `EPERM`, too, so [`publish`] is [`Unsupported`]; `replace` works |
-//! | bindfs, unionfs-fuse, ntfs-3g, fuse2fs, gocryptfs, mergerfs | while a file that is open is replaced, its path does not exist for short moments (`ENOENT`, `ESTALE`) |
+//! | bindfs, unionfs-fuse, ntfs-3g, fuse2fs, gocryptfs, mergerfs | while an open file is replaced, its path does not exist for short moments (`ENOENT`, `ESTALE`) |
 //! | mqueue | nothing can be published: `EPERM` |
 //! | overlayfs, and all FUSE | a batch never calls syncfs(2) |
 //! | another mount, btrfs subvolume, xfs project | publishing fails with [`CrossesDevices`] |
@@ -76,13 +77,13 @@
 //! | before Linux | what differs |
 //! |---|---|
 //! | 5.17 | a batch never calls syncfs(2) |
-//! | 6.0 | the kernel forgets the umask for anonymous files where the file system has no access control lists (`noacl`, minix); the crate then applies it, or uses a temporary name if procfs does not show the umask |
-//! | 6.8 | the crate asks at each durable publish what the file system guarantees, because the numbers of mounts and devices are used again |
+//! | 6.0 | the kernel forgets the umask for anonymous files where the file system has no access control lists (`noacl`, minix); the crate applies it, or uses a temporary name if procfs does not show the umask |
+//! | 6.8 | the crate asks at each durable publish what the file system guarantees, because a later mount can get the same number |
 //! | 6.10 | ordinary users need procfs, else publishing fails with [`ProcUnavailable`]; overlayfs has no `O_TMPFILE` |
 //! | 6.16 | on btrfs a file needs a temporary name before it is synced, see [`Durability`] |
 //!
-//! The crate reads the version from `/proc/sys/kernel/osrelease`. Where that is hidden, it takes the
-//! kernel for an old one, except that it does not expect `O_TMPFILE` to be missing.
+//! The crate reads the version from `/proc/sys/kernel/osrelease`. Where that is hidden, it assumes
+//! an old kernel, but still tries `O_TMPFILE`.
 //!
 //! # Other operating systems
 //!

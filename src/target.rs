@@ -46,7 +46,7 @@ impl<'a> Target<'a> {
                 relative: last,
                 path: self.path,
             },
-            // `x/` has no last part. It is left as it is, for the kernel to refuse.
+            // `x/` has no last part. Leave it as it is: the kernel refuses it.
             _ => self,
         }
     }
@@ -84,12 +84,12 @@ impl<'a> Target<'a> {
         OsString::from_vec(path).into()
     }
 
-    /// Which file has the name.
+    /// The identity of the file at the target.
     pub(crate) fn id(&self) -> rustix::io::Result<FileId> {
         FileId::at(self.directory(), self.relative, AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// Opens the directory that is to hold the name.
+    /// Opens the directory of the target.
     pub(crate) fn open_parent(&self, flags: OFlags) -> rustix::io::Result<File> {
         let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = retry_on_intr(|| openat(CWD, self.parent(), flags, Mode::empty()))?;
@@ -119,29 +119,29 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// What is special about the file that has the name.
+    /// The attributes of the file at the target.
     pub(crate) fn attributes(&self) -> Option<Attributes> {
         sys::attributes(self.directory(), self.relative)
     }
 
-    /// What is special about the directory that is to hold the name.
+    /// The attributes of the directory of the target.
     pub(crate) fn attributes_of_parent(&self) -> Option<Attributes> {
         let (directory, path) = self.parent_at();
         sys::attributes(directory, path)
     }
 
-    /// Whether names in the directory can be made, and not be changed.
+    /// Whether files can be created in the directory, but neither renamed nor removed.
     pub(crate) fn is_append_only(&self) -> bool {
         let directory = self.attributes_of_parent();
         directory.map_or(false, |directory| directory.append_only)
     }
 
-    /// Whether something is mounted on the name, if that can be told.
+    /// Whether something is mounted at the target; `None` if that is unknown.
     pub(crate) fn is_mount_point(&self) -> Option<bool> {
         self.attributes()?.mount_root
     }
 
-    /// Whether only somebody else may remove the name: its directory is sticky.
+    /// Whether the directory is sticky, and only somebody else may replace the file at the target.
     pub(crate) fn is_protected_by_sticky_bit(&self, file: &File) -> bool {
         let there = statat(self.directory(), self.relative, AtFlags::SYMLINK_NOFOLLOW);
         match (self.stat_parent(), there, fstat(file)) {
@@ -154,12 +154,12 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether the system swaps to the file that has the name.
+    /// Whether the file at the target is swap space.
     pub(crate) fn is_swap_file(&self) -> bool {
         self.id().map_or(false, sys::is_swap_file)
     }
 
-    /// Whether there is no place for the name: no directory, or a removed one.
+    /// Whether the directory of the target does not exist, or was removed.
     pub(crate) fn is_nowhere(&self) -> bool {
         match self.stat_parent() {
             Ok(stat) => stat.st_nlink == 0,
@@ -167,15 +167,15 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether the path can only be a directory's: `x/`, `.` and `..`.
+    /// Whether the path can only lead to a directory: `x/`, `.` and `..`.
     pub(crate) fn must_be_directory(&self) -> bool {
         matches!(split(self.path.to_bytes()).1, b"" | b"." | b"..")
     }
 
-    /// Why a file cannot have a path that must be a directory's.
+    /// The error of a file at a path that can only lead to a directory.
     pub(crate) fn refusal_of_directory(&self, replace: bool) -> Errno {
         match statat(self.directory(), self.relative, AtFlags::empty()) {
-            // As rename(2) says.
+            // The errno of rename(2).
             Ok(_) if replace => Errno::NOTDIR,
             Ok(_) => Errno::EXIST,
             Err(errno) => errno,

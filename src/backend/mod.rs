@@ -90,7 +90,7 @@ impl Backend {
         }
     }
 
-    /// Which directory holds the temporary name, if there is one.
+    /// The identity of the directory that holds the temporary name, if there is one.
     pub(crate) fn directory_id(&self) -> Option<FileId> {
         match self {
             Self::Unnamed => None,
@@ -98,8 +98,8 @@ impl Backend {
         }
     }
 
-    /// Opens the directory of the temporary name, to sync it; `None` if there is none, or if it may
-    /// not be read.
+    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name, or
+    /// no permission to read the directory.
     pub(crate) fn open_directory(&self) -> Option<File> {
         match self {
             Self::Unnamed => None,
@@ -107,7 +107,7 @@ impl Backend {
         }
     }
 
-    /// Names the file `target`, if that is free.
+    /// Gives the file the path `target`, if nothing exists there.
     pub(crate) fn publish(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
             Self::Unnamed => Ok(link(file, target)?),
@@ -127,7 +127,7 @@ impl Backend {
         // A look is cheaper than a link that fails.
         if target.id().is_err() {
             match link(file, target) {
-                // It has appeared in between.
+                // A file has appeared there in between.
                 Err(Errno::EXIST) => {}
                 linked => return Ok(linked?),
             }
@@ -135,12 +135,12 @@ impl Backend {
         self.replace_via_temporary(file, target)
     }
 
-    /// linkat(2) never replaces, and no flag for that exists: the file gets a temporary name beside
-    /// the target, and from then on is replaced as a named one is.
+    /// linkat(2) never replaces, and no flag for that exists. So the file gets a temporary name
+    /// beside the target, and is replaced like a named file from then on.
     fn replace_via_temporary(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         let (name, path) = link_temporary(file, target)?;
         let directory = target.directory();
-        // Only a failed rename makes a named handle: that costs system calls.
+        // Make a named handle only if the rename failed, because that costs system calls.
         let renamed = retry(|| renameat(directory, &path, directory, target.relative()));
         renamed.or_else(|errno| {
             let named = match FileId::of(file) {
@@ -156,9 +156,9 @@ impl Backend {
         })
     }
 
-    /// Removes the temporary name, if there is one, of a file that is at its path already.
+    /// Removes the temporary name, if there is one, of a file that is already at its path.
     ///
-    /// rename(2) of two names of one file does nothing, and leaves both.
+    /// rename(2) between two names of one file does nothing, and leaves both.
     pub(crate) fn keep_name(&mut self) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
             Self::Unnamed => Ok(()),
@@ -166,7 +166,7 @@ impl Backend {
         }
     }
 
-    /// Gives an unnamed file a temporary name beside the target, and from then on it is a named one.
+    /// Gives an unnamed file a temporary name beside the target. From then on it is a named file.
     pub(crate) fn name_before_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         if !self.is_unnamed() {
             return Ok(());

@@ -27,7 +27,7 @@ const DIRECTORY_ATTEMPTS: u32 = 8;
 pub(crate) struct Named {
     place: Place,
     id: FileId,
-    /// The process that owns the name. One that it forks does not, and must not remove it.
+    /// The process that created the name. A process that it forks must not remove it.
     owner: u32,
 }
 
@@ -65,15 +65,16 @@ impl Named {
         let held = open_directory(directory, flags)?;
         // std has no openat, and only std knows all of the caller's options.
         let opened = match options.open(directory.join(name)) {
-            // The path of the directory leaves no room for the name, that of its descriptor does.
+            // The path of the directory is too long to append the name. That of its descriptor is
+            // not.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NAMETOOLONG) => options
                 .open(sys::path_of(held.as_fd()).join(name))
                 .map_err(|_| error),
             opened => opened,
         };
         let file = opened.map_err(|error| {
-            // A file can be created and not be opened: O_DIRECT is looked at last, and so are the
-            // rights under Landlock, and what SELinux, IMA and fanotify permit.
+            // open(2) can fail after it has created the file. Only then does the kernel check
+            // O_DIRECT, Landlock, SELinux, IMA and fanotify.
             if Errno::from_io_error(&error) != Some(Errno::EXIST) {
                 remove_empty(held.as_fd(), name);
             }
@@ -88,8 +89,8 @@ impl Named {
         Ok((file, named))
     }
 
-    /// Finds the directory in which the file was just created as `name`: `held`, or another one
-    /// that has its path now.
+    /// Finds the directory in which the file was just created as `name`: `held`, or the one that
+    /// has its path now.
     fn confirm_in_directory(
         id: FileId,
         mut held: OwnedFd,
@@ -131,8 +132,8 @@ impl Named {
         let place = Place::beside(target, name);
         match place.id() {
             Ok(there) if there != Some(id) => Err(Errno::NOENT),
-            // A name that cannot be looked at is taken to be ours: drop looks again, and the file's
-            // last name must not be lost.
+            // If the name cannot be looked at, assume that it is ours: the file's last name must
+            // not be lost. Drop looks again.
             _ => Ok(Self::new(place, id)),
         }
     }
@@ -156,16 +157,16 @@ impl Named {
         };
         match retry(|| linkat(from, path, to, target.relative(), AtFlags::empty())) {
             Ok(()) => self.after_link(target),
-            // Not for want of hard links: nothing can have a name there.
+            // No file may be created there, so hard links are not what is missing.
             Err(errno @ (Errno::PERM | Errno::ACCESS)) if !target.is_writable() => {
                 Err((self, errno.into()))
             }
-            // No hard links either (FAT, exFAT by FUSE; EACCES is Android's policy, EIO is what rclone
-            // says): then it is the rename that is missing.
+            // No hard links either (FAT, exFAT by FUSE; EACCES is Android's policy). Report the
+            // error of the rename.
             Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 Err((self, unsupported.into()))
             }
-            // The reply to a first try may have been lost.
+            // The link is there: the reply to an earlier try may have been lost.
             Err(_) if self.is(target) => self.remove(),
             Err(errno) => Err((self, errno.into())),
         }
@@ -188,7 +189,7 @@ impl Named {
                 self.disarm();
                 Ok(())
             }
-            // A server that has renamed the file may say otherwise, if its first reply was lost.
+            // The file is there: a server may have renamed it, and its first reply was lost.
             Err(_) if self.is(target) => self.remove(),
             Err(errno) => Err((self, errno.into())),
         }
@@ -210,7 +211,7 @@ impl Named {
         target.id() == Ok(self.id)
     }
 
-    /// Which directory holds the name.
+    /// The identity of the directory that holds the name.
     pub(super) fn directory_id(&self) -> Option<FileId> {
         let directory = self.place.directory.as_ref()?;
         FileId::of(directory).ok()
@@ -274,7 +275,7 @@ impl Place {
         self.directory.as_ref().map_or(CWD, AsFd::as_fd)
     }
 
-    /// Which file has the name, if any.
+    /// The identity of the file that has the name; `None` if there is none.
     fn id(&self) -> rustix::io::Result<Option<FileId>> {
         match FileId::at(self.base(), self.path.as_path(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(id) => Ok(Some(id)),
@@ -288,7 +289,7 @@ impl Place {
     }
 }
 
-/// Removes what a failed open may have left: an empty file of a name that nobody else draws.
+/// Removes the empty file that a failed open may have left. Nobody else draws its name.
 fn remove_empty(directory: BorrowedFd<'_>, name: &Utf8Path) {
     let there = statat(directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW);
     let is_empty_file = there.map_or(false, |stat| {

@@ -160,8 +160,8 @@ impl PublishBatch {
     ///
     /// If the contents of a file cannot be synced, no file of that chunk is published. Files that
     /// are published already stay so. The report returns all others, as
-    /// [`Cancelled`](crate::PublishErrorKind::Cancelled). [`failed`](Self::failed) shows whether the
-    /// batch has stopped.
+    /// [`Cancelled`](crate::PublishErrorKind::Cancelled). [`failed`](Self::failed) shows whether
+    /// the batch has stopped.
     pub fn stop_at_first_error(&mut self, yes: bool) -> &mut Self {
         self.stop_at_first_error = yes;
         self

@@ -56,9 +56,9 @@ fn reason_of_target(errno: Errno, target: &Target<'_>) -> Option<Reason> {
         Errno::ISDIR | Errno::NOTDIR | Errno::BUSY | Errno::NOTEMPTY if target.is_directory() => {
             PublishErrorKind::IsADirectory.into()
         }
-        Errno::BUSY if target.is_mount_point() == Some(false) => other(
-            ": the existing file is in use; close it in all programs, and publish again",
-        ),
+        Errno::BUSY if target.is_mount_point() == Some(false) => {
+            other(": the existing file is in use; close it in all programs, and publish again")
+        }
         Errno::BUSY => PublishErrorKind::MountPoint.into(),
         Errno::NOENT | Errno::NOTDIR if target.must_be_directory() || target.is_nowhere() => {
             PublishErrorKind::NotFound.into()
@@ -182,7 +182,8 @@ fn refused_rename(errno: Errno, replace: bool, file: &LinkableFile) -> Reason {
         },
         Errno::NOSYS | Errno::OPNOTSUPP if replace => Reason {
             kind: PublishErrorKind::Unsupported,
-            advice: ": the file system cannot rename an open file, or a sandbox forbids rename(2); \
+            advice:
+                ": the file system cannot rename an open file, or a sandbox forbids rename(2); \
                      choose another file system, or allow the call",
         },
         Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => PublishErrorKind::Unsupported.into(),

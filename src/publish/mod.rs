@@ -154,8 +154,8 @@ impl PublishOptions {
     ///
     ///    For a file with a temporary name, renameat2(2) with `RENAME_NOREPLACE`, or linkat(2) and
     ///    unlinkat(2) where that is not supported. To replace, rename(2).
-    /// 5. With [`Durability::Full`], fsync(2) of the directory, and of the directory of the temporary
-    ///    name if that is another one.
+    /// 5. With [`Durability::Full`], fsync(2) of the directory, and of the directory of the
+    ///    temporary name if that is another one.
     ///
     /// If the process is killed meanwhile, or may not remove files in the directory, a temporary
     /// name can stay: see [Temporary names](crate::platforms#temporary-names).

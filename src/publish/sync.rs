@@ -155,8 +155,8 @@ pub enum SyncMethod {
     /// syncfs(2) writes everything that is dirty on the file system, also the data of other
     /// programs, and waits for it. If they write much, it can take long and slow them down.
     ///
-    /// Where syncfs(2) could miss an error, this is the same as [`Fsync`](Self::Fsync): before Linux
-    /// 5.17, and on any file system but btrfs, ext2, ext3, ext4, tmpfs and xfs.
+    /// Where syncfs(2) could miss an error, this is the same as [`Fsync`](Self::Fsync): before
+    /// Linux 5.17, and on any file system but btrfs, ext2, ext3, ext4, tmpfs and xfs.
     FileSystem,
 }
 

@@ -30,10 +30,9 @@ compile_error!(
      on Windows use the crate tempfile"
 );
 
-/// Repeats a call that a signal has interrupted, or that is to be tried again.
+/// Repeats a call that fails with `EINTR` or `EAGAIN`.
 pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
-    // EAGAIN comes from servers of network file systems. One that never says anything else is not to
-    // be waited for.
+    // Servers of network file systems return EAGAIN. Give up if one returns nothing else.
     let mut tries = 0;
     loop {
         match call() {
@@ -44,12 +43,12 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     }
 }
 
-/// What a file is besides its mode.
+/// Attributes of a file besides its mode.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attributes {
     pub(crate) immutable: bool,
     pub(crate) append_only: bool,
-    /// Whether something is mounted there, if that can be told.
+    /// Whether something is mounted at the file; `None` if that is unknown.
     pub(crate) mount_root: Option<bool>,
 }
 
@@ -59,7 +58,7 @@ impl Attributes {
     }
 }
 
-/// Which syncfs(2) calls can be relied upon on a file system, and what they leave to do.
+/// How far syncfs(2) can be relied on, and what it leaves to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syncfs {
     /// It may not flush all that fsync(2) would, or may not report its errors.

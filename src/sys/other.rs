@@ -24,7 +24,7 @@ pub(crate) const O_PATH: i32 = 0;
 /// Opens a directory to look names up in it, which needs read permission here.
 pub(crate) const DIRECTORY_BY_PATH: OFlags = OFlags::RDONLY;
 
-/// Makes accessat(2) ask for the effective user.
+/// Makes accessat(2) check the effective user.
 pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
 
 /// renameatx_np(2), which fails with `EEXIST` if the new name is taken.

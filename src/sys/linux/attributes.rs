@@ -1,4 +1,4 @@
-//! What a file is besides its mode: for finding out why a call has failed.
+//! Attributes of a file besides its mode, to find out why a call has failed.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -12,8 +12,8 @@ use crate::sys::{Attributes, FileId};
 // See statfs(2).
 const FUSE: u32 = 0x6573_5546;
 
-/// What statx(2) tells of a directory entry, without following a symlink, or of `directory` itself if
-/// the path is empty; `None` before Linux 4.11.
+/// The attributes of the file at `path`, without following a symlink, or of `directory` itself if
+/// the path is empty; `None` before Linux 4.11, which has no statx(2).
 ///
 /// Android's old seccomp policy kills the process for statx(2).
 #[cfg(not(target_os = "android"))]
@@ -42,12 +42,12 @@ pub(crate) fn attributes<P: Arg>(_: BorrowedFd<'_>, _: P) -> Option<Attributes> 
 
 /// Whether FUSE serves the file.
 pub(crate) fn is_fuse(file: &File) -> bool {
-    // The type of the field is another one on every architecture, and the number has 32 bits.
+    // The type of the field depends on the architecture; the number has 32 bits.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fstatfs(file).map_or(false, |stat| stat.f_type as u32 == FUSE)
 }
 
-/// Whether the system swaps to the file, as procfs tells.
+/// Whether procfs lists the file as swap space.
 pub(crate) fn is_swap_file(id: FileId) -> bool {
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
     let mut paths = swaps

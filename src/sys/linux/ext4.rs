@@ -1,7 +1,7 @@
-//! What an ext2, ext3 or ext4 tells about its journal.
+//! What procfs shows of the journal of an ext2, ext3 or ext4.
 //!
-//! All of it is in procfs and open to everybody: `/proc/fs/ext4/DEVICE` and `/proc/fs/jbd2/DEVICE-8`.
-//! sysfs is asked for the name of the device only; not every sandbox shows more of it.
+//! Everyone may read `/proc/fs/ext4/DEVICE` and `/proc/fs/jbd2/DEVICE-8`. sysfs is needed only for
+//! the name of the device, because many sandboxes hide the rest of it.
 
 use std::fs;
 use std::io;
@@ -12,20 +12,20 @@ use rustix::fs::{major, minor};
 use super::kernel;
 use super::procfs::read_small;
 
-/// The journal of a file system; `None` is what cannot be told.
+/// The journal of a file system. By default, nothing is known of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Journal {
     /// Whether there is one.
     pub(super) exists: Option<bool>,
-    /// Whether a commit flushes what was written out before it: the journal is on the same device, its
-    /// barriers are on, and data are written before the metadata that refers to them.
+    /// Whether a commit flushes contents that were written out before it. The journal must be on
+    /// the same device, its barriers on, and data written before the metadata that refers to them.
     pub(super) orders_data: bool,
-    /// Whether fast commits are known to be written to it. The kernel tells that from the first
-    /// commit on.
+    /// Whether the file system is known to write fast commits. The kernel shows that from the first
+    /// one on.
     pub(super) fast_commit: bool,
 }
 
-/// Asks for the journal of the file system on this block device.
+/// Looks up the journal of the file system on this block device.
 pub(super) fn journal(device: u64) -> Journal {
     let name = match device_name(device) {
         Some(name) => name,
@@ -40,13 +40,13 @@ pub(super) fn journal(device: u64) -> Journal {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
                 Err(_) => return Journal::default(),
             };
-            // Linux calls a journal on another device by the name of that device.
+            // A journal on another device has the name of that device there.
             let is_internal = || Path::new("/proc/fs/jbd2").join(name + "-8").exists();
             let before_6_1 = kernel::is_before(6, 1) != Some(false);
             Journal::parse(&options, &fast_commits, before_6_1, is_internal)
         }
-        // The driver of ext2 alone has no folder there, and never a journal. It is taken for that one
-        // where a sandbox hides the folder: that is the safe side.
+        // The ext2 driver has no folder there, and never a journal. If a sandbox hides only this
+        // folder, the file system counts as one without a journal, which is safe.
         Err(error) if error.kind() == io::ErrorKind::NotFound && Path::new("/proc/fs").exists() => {
             Journal {
                 exists: Some(false),
@@ -77,9 +77,10 @@ impl Journal {
     }
 }
 
-/// Whether `fc_info` counts a commit, `N commits`, or one that had to be a full one, `N ineligible`.
+/// Whether `fc_info` counts fast commits (`N commits`), or commits that could not be fast ones (`N
+/// ineligible`).
 ///
-/// 5.10 counts the latter without the feature, too. 6.1 and newer ones do not.
+/// 5.10 counts the latter even without the feature. 6.1 and newer kernels do not.
 fn counts_fast_commits(info: &str, before_6_1: bool) -> bool {
     let counts = |what: &str| {
         let count = info.lines().find_map(|line| line.strip_suffix(what));
@@ -88,7 +89,7 @@ fn counts_fast_commits(info: &str, before_6_1: bool) -> bool {
     counts(" commits") || !before_6_1 && counts(" ineligible")
 }
 
-/// What procfs calls a block device: the last part of its path in sysfs, such as `sda1`.
+/// The name of a block device in procfs, such as `sda1`: the last part of its path in sysfs.
 fn device_name(device: u64) -> Option<String> {
     let number = format!("{}:{}", major(device), minor(device));
     let from_sysfs = || {

@@ -21,26 +21,26 @@ const XFS: u32 = 0x5846_5342;
 /// What the syncs of a file system guarantee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SyncRules {
-    /// Whether a power cut may leave less than was synced, if the file was unnamed at the sync; `None`
-    /// if that cannot be told.
+    /// Whether a power cut loses what was synced of an unnamed file; `None` if that cannot be found
+    /// out.
     ///
     /// - btrfs before 6.16 does not log such a file. Once the file is linked, anybody's sync of the
     ///   directory makes that name durable with an empty file behind it (found on 6.1).
     /// - Without a journal (ext2, or an ext4 made so) the directory can be on the disk before the
-    ///   inode, whose link count there still is 0 (found on 6.18).
-    /// - With `fast_commit`, ext4 logs an unnamed file in a way that it cannot replay: it then does not
-    ///   mount (found on 5.10 to 7.2).
-    /// - overlayfs does what the file system below it does, and does not tell which that is.
+    ///   inode, whose link count there is still 0 (found on 6.18).
+    /// - With `fast_commit`, ext4 logs an unnamed file in a way that it cannot replay, and then
+    ///   does not mount (found on 5.10 to 7.2).
+    /// - overlayfs behaves as the file system below it does, and does not show which that is.
     pub(crate) forgets_unnamed: Option<bool>,
-    /// What syncfs(2) is worth.
+    /// How far syncfs(2) can be relied on.
     ///
-    /// overlayfs never passes the errors of the file system below it on (found on 6.18), and FUSE, SMB
-    /// and 9p do not pass the flush on to the server. btrfs left names out in 4 of 25 runs of four
+    /// overlayfs does not pass on the errors of the file system below it (found on 6.18). FUSE, SMB
+    /// and 9p do not pass on the flush to the server. btrfs left names out in 4 of 25 runs of four
     /// threads that named files and synced the file system at once (6.18).
     pub(crate) syncfs: Syncfs,
-    /// Whether contents that were written out before the file is named reach the disk before the name:
-    /// the journal flushes the device before it commits the name (ext4 that orders data, xfs; every
-    /// point of 5.10 to 6.18, see `tests/power-cut`).
+    /// Whether contents that are written out before the file is named reach the disk before the
+    /// name. The journals of xfs, and of ext4 if it orders data, flush the device before they
+    /// commit a name (no bad point on 6.18, see `tests/power-cut`).
     pub(crate) orders_data: bool,
     /// Whether an open unnamed file can make the file system unmountable after a power cut.
     harmed_by_unnamed: bool,
@@ -49,8 +49,8 @@ pub(crate) struct SyncRules {
 /// Set once this process has met a file system that unnamed files harm.
 static HARM_IS_KNOWN: AtomicBool = AtomicBool::new(false);
 
-/// Whether the unnamed file harms its file system, as far as that is known already: the question costs
-/// nothing where none was met.
+/// Whether the unnamed file harms its file system, as far as this process knows. The question costs
+/// nothing until the process has met such a file system.
 pub(crate) fn unnamed_harms(file: &File) -> bool {
     HARM_IS_KNOWN.load(Ordering::Relaxed) && SyncRules::of(file).harmed_by_unnamed
 }
@@ -61,7 +61,7 @@ impl SyncRules {
         Self::with_status(file, 0).0
     }
 
-    /// The same, with what else statx(2) is to tell of the file.
+    /// The same, and what statx(2) returns for the file, with the fields `more`.
     pub(crate) fn with_status(file: &File, more: u32) -> (Self, Option<Status>) {
         let status = Status::of(file, MNT_ID_UNIQUE | more).ok();
         (Self::by_status(file, status), status)
@@ -80,7 +80,7 @@ impl SyncRules {
         if rules.harmed_by_unnamed {
             HARM_IS_KNOWN.store(true, Ordering::Relaxed);
         }
-        // What could not be told today may be told tomorrow.
+        // What is unknown now may be found out later, but never of an overlayfs.
         let is_known = kind == Some(OVERLAYFS) || rules.forgets_unnamed.is_some();
         if let (Some(mount), true) = (mount, is_known) {
             Known::put(mount, rules);
@@ -125,8 +125,8 @@ impl SyncRules {
     }
 }
 
-/// Whether syncfs(2) keeps errors to itself: those of contents before 5.8, and those of the file
-/// system's own sync before 5.17. A kernel that cannot be asked is taken to be one of those.
+/// Whether syncfs(2) hides errors: those of contents before 5.8, and those of the file system's own
+/// sync before 5.17. A kernel of unknown version counts as an old one.
 pub(crate) fn syncfs_keeps_errors() -> bool {
     kernel::is_before(5, 17) != Some(false)
 }
@@ -137,7 +137,8 @@ fn kind(file: &File) -> Option<u32> {
     fstatfs(file).ok().map(|stat| stat.f_type as u32)
 }
 
-/// The rules of the last few mounts, in a word each: no lock, and never half an entry.
+/// The rules of the last few mounts. Each is one word, so it takes no lock and is never half
+/// written.
 struct Known;
 
 // The initial value of each word.
@@ -147,8 +148,8 @@ static KNOWN: [AtomicUsize; 8] = [NOTHING; 8];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 impl Known {
-    /// How many bits of a word the rules take. The unique ID of the mount takes the others; it is
-    /// never used again (Linux 6.8).
+    /// How many bits of a word the rules take. The others are the unique ID of the mount, which no
+    /// later mount gets (Linux 6.8).
     const BITS: u32 = 8;
 
     fn get(mount: u64) -> Option<SyncRules> {
@@ -168,7 +169,7 @@ impl Known {
 }
 
 impl SyncRules {
-    /// As [`Known::BITS`] bits, of which one is set.
+    /// The rules as [`Known::BITS`] bits. They are never all 0, which is an empty word.
     fn pack(self) -> usize {
         let forgets_unnamed = match self.forgets_unnamed {
             Some(false) => 0,

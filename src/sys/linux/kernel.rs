@@ -1,4 +1,4 @@
-//! How old the kernel is, where that decides what it can do.
+//! The version of the kernel, for what depends on it.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The release as one number, see [`number`]; 0 until it is found out. A kernel does not change.
 static RELEASE: AtomicU32 = AtomicU32::new(0);
 
-/// Whether the kernel is older than a version, if that can be told. Asks once in a process.
+/// Whether the kernel is older than a version; `None` if its version is unknown. Reads it once in a
+/// process.
 pub(super) fn is_before(major: u16, minor: u16) -> Option<bool> {
     let mut release = RELEASE.load(Ordering::Relaxed);
     if release == 0 {
@@ -17,7 +18,7 @@ pub(super) fn is_before(major: u16, minor: u16) -> Option<bool> {
     Some(release < number(major, minor))
 }
 
-/// Not by uname(2): rustix takes it for one that cannot fail, and a sandbox may deny it.
+/// Not with uname(2): a sandbox may deny it, and rustix assumes that it cannot fail.
 fn read() -> Option<u32> {
     let mut text = [0; 64];
     let length = File::open("/proc/sys/kernel/osrelease")

@@ -31,7 +31,7 @@ pub(crate) use self::xattr::{acl, copy_xattrs, group_permissions, set_acl};
 /// Opens a directory to look names up in it, which needs search permission only.
 pub(crate) const DIRECTORY_BY_PATH: OFlags = OFlags::PATH;
 
-/// Makes accessat(2) ask for the effective user. Android's libc has no such flag, and Android has no
+/// Makes accessat(2) check the effective user. Android's libc has no such flag, and Android has no
 /// set-user-ID programs.
 #[cfg(not(target_os = "android"))]
 pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;

@@ -86,7 +86,7 @@ pub(crate) fn reopen(file: &File, flags: OFlags) -> io::Result<File> {
 
 /// How many descriptors this process may have open: `RLIMIT_NOFILE`.
 ///
-/// Not by getrlimit(2): rustix takes it for one that cannot fail, and a sandbox may deny it.
+/// Not with getrlimit(2): a sandbox may deny it, and rustix assumes that it cannot fail.
 pub(crate) fn most_descriptors() -> Option<usize> {
     let limits = read_small(Path::new("/proc/self/limits")).ok()?;
     let limit = limits

@@ -45,15 +45,17 @@ pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::R
     Ok(file)
 }
 
-/// Applies the umask where the kernel forgets it: before 6.0, on file systems without access control
-/// lists (ext4 and btrfs `noacl`, minix; seen on 5.10).
+/// Applies the umask where the kernel forgets it: before 6.0, on file systems without access
+/// control lists (ext4 and btrfs with `noacl`, minix; seen on 5.10).
 ///
-/// Fails with `EOPNOTSUPP` if the umask cannot be found out; a named file has the right mode there.
+/// Fails with `EOPNOTSUPP` if the umask is unknown. The caller then opens a named file, which has
+/// the right mode.
 fn apply_umask(file: &File) -> rustix::io::Result<()> {
     if kernel::is_before(6, 0) == Some(false) {
         return Ok(());
     }
-    // With lists the file system has applied it, or the list of the directory in its place.
+    // Where there are lists, the file system has applied the umask, or the default list of the
+    // directory.
     let mut no_room: [u8; 0] = [];
     if fgetxattr(file, "system.posix_acl_access", &mut no_room[..]) != Err(Errno::OPNOTSUPP) {
         return Ok(());
@@ -69,15 +71,15 @@ fn apply_umask(file: &File) -> rustix::io::Result<()> {
 /// A way to name an unnamed file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// `AT_EMPTY_PATH`. It needs no procfs. Since 6.10 whoever opened the file may use it, before
-    /// that only a process with `CAP_DAC_READ_SEARCH`.
+    /// `AT_EMPTY_PATH`. It needs no procfs. Since 6.10, whoever opened the file may use it. Before
+    /// that, only a process with `CAP_DAC_READ_SEARCH` may.
     EmptyPath,
     /// The link of the descriptor in procfs.
     Procfs,
 }
 
-/// Set where the kernel refuses `AT_EMPTY_PATH` and procfs works: before 6.10 for ordinary users. Newer
-/// kernels refuse it for a single file only, for example for one that came by fork(2).
+/// Set where the kernel refuses `AT_EMPTY_PATH` and procfs works: before 6.10, for ordinary users.
+/// Newer kernels refuse it only for single files, for example for one that came by fork(2).
 static PROCFS_FIRST: AtomicBool = AtomicBool::new(false);
 
 /// Links the file to `name`, relative to `directory`, if nothing exists there.

@@ -1,4 +1,4 @@
-//! Writing out what a file has in memory, without a flush of the disk: sync_file_range(2).
+//! Writes the contents of a file to the device, without a flush: sync_file_range(2).
 
 use std::fs::File;
 use std::io;
@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::{Errno, Result};
 
-/// Set once the kernel or a sandbox has said that there is no such call.
+/// Set once the kernel or a sandbox turned out not to have the call.
 static MISSING: AtomicBool = AtomicBool::new(false);
 
-/// Writes all contents out, and waits until the device has taken them. They may still be in its cache.
+/// Writes all contents out, and waits until the device has them. They may still be in its cache.
 ///
-/// Fails with `ENOSYS` where there is no such call, and with the error of an earlier write, as
-/// fsync(2) does.
+/// Fails with `ENOSYS` where there is no such call. Like fsync(2), fails with the error of an
+/// earlier write.
 pub(crate) fn write_out(file: &File) -> Result<()> {
     use libc::{SYNC_FILE_RANGE_WAIT_AFTER, SYNC_FILE_RANGE_WAIT_BEFORE, SYNC_FILE_RANGE_WRITE};
     let flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
@@ -26,7 +26,7 @@ pub(crate) fn start_write_out(file: &File) {
     let _ = sync_file_range(file, libc::SYNC_FILE_RANGE_WRITE);
 }
 
-/// The whole file. This is the one call that rustix does not have.
+/// Calls sync_file_range(2) for the whole file. rustix does not have it.
 #[allow(unsafe_code)]
 fn sync_file_range(file: &File, flags: libc::c_uint) -> Result<()> {
     if MISSING.load(Ordering::Relaxed) {
@@ -37,7 +37,7 @@ fn sync_file_range(file: &File, flags: libc::c_uint) -> Result<()> {
         return Ok(());
     }
     match Errno::from_io_error(&io::Error::last_os_error()) {
-        // ESPIPE and EINVAL: emulators, and other kernels that speak Linux's calls.
+        // ESPIPE and EINVAL: emulators, and other kernels with Linux's system calls.
         Some(Errno::NOSYS | Errno::SPIPE | Errno::INVAL) => {
             MISSING.store(true, Ordering::Relaxed);
             Err(Errno::NOSYS)

@@ -10,10 +10,11 @@ const ACL: &str = "system.posix_acl_access";
 /// No list and no value is longer, see xattr(7).
 const LONGEST: usize = 1 << 16;
 
-/// Gives `copy` those attributes of `original` that are `wanted`.
+/// Copies the attributes of `original` that are `wanted`.
 ///
-/// What users have set is kept, where the file system of the copy has attributes at all. Others are
-/// kept if that is allowed: they are labels, and properties that mean something to one file system.
+/// An attribute that a user has set must be copied, unless the file system of the copy has none at
+/// all. Others are labels, or mean something to one file system only: they are copied where that is
+/// allowed.
 pub(crate) fn copy_xattrs(
     original: &File,
     copy: &File,
@@ -50,7 +51,8 @@ pub(crate) fn acl(file: &File) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Gives a file this list or, if `None`, takes the one away that it has inherited from its directory.
+/// Sets the access control list of a file. `None` removes the list that the file has inherited from
+/// its directory.
 ///
 /// Fails with `EOPNOTSUPP` if the file system has no lists.
 pub(crate) fn set_acl(file: &File, acl: Option<&[u8]>) -> Result<()> {
@@ -63,9 +65,9 @@ pub(crate) fn set_acl(file: &File, acl: Option<&[u8]>) -> Result<()> {
     }
 }
 
-/// What a list allows to the owning group itself, as the last three bits of a mode.
+/// The permissions that a list gives to the owning group, as the last three bits of a mode.
 ///
-/// The bits in the mode of the file are another thing: the most that the list allows to anybody.
+/// The group bits in the mode of the file are not these: they are the mask of the list.
 pub(crate) fn group_permissions(acl: &[u8]) -> u32 {
     // Four bytes of version, then entries of tag, permissions and id: linux/posix_acl_xattr.h.
     const GROUP: u16 = 0x04;

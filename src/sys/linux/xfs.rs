@@ -1,10 +1,10 @@
-//! What an xfs tells about its devices.
+//! Which devices an xfs is on.
 
 use std::fs;
 
 use rustix::fs::{major, minor};
 
-/// Whether all of the file system on this block device is on that device alone, as mountinfo tells:
+/// Whether the file system on this block device uses no other device, according to mountinfo:
 /// proc_pid_mountinfo(5).
 pub(super) fn is_on_one_device(device: u64) -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -17,7 +17,7 @@ fn is_on_one_device_in(mounts: &str, number: &str) -> bool {
         let (mount, file_system) = line.split_once(" - ")?;
         (mount.split(' ').nth(2)? == number).then(|| file_system.rsplit(' ').next())?
     });
-    // All mounts of one file system have these options in common.
+    // All mounts of a file system show the same options here.
     mounts.next().map_or(false, |options| {
         let mut options = options.split(',');
         !options.any(|option| option.starts_with("rtdev=") || option.starts_with("logdev="))
