@@ -37,13 +37,13 @@ pub enum PublishErrorKind {
     /// kernels require it if the process has other credentials than those that opened the file, or
     /// if the process inherited the file through fork(2).
     ProcUnavailable,
-    /// A policy forbids linking the file or, if it has a temporary name, renaming it; or the file
-    /// system has no hard links (`EPERM`, `EACCES`, `ENOSYS`, `ENOENT`; `EINVAL` and `EOPNOTSUPP`
-    /// of a link).
+    /// The file cannot be linked or, if it has a temporary name, renamed (`EPERM`, `EACCES`,
+    /// `ENOSYS`, `ENOENT`; `EINVAL` and `EOPNOTSUPP` of a link).
     ///
-    /// The policy can be Landlock, seccomp, SELinux or AppArmor, or `protected_hardlinks` if the
-    /// process has dropped the privileges with which it opened the file. If the link is forbidden,
-    /// [`allow_copy`](crate::PublishOptions::allow_copy) publishes a copy instead.
+    /// A policy forbids it, the file is immutable or append-only, or the file system has no hard
+    /// links. The policy can be Landlock, seccomp, SELinux or AppArmor, or `protected_hardlinks` if
+    /// the process has dropped the privileges with which it opened the file. If the link is
+    /// forbidden, [`allow_copy`](crate::PublishOptions::allow_copy) publishes a copy instead.
     LinkForbidden,
     /// fsync(2) or sync_file_range(2) of the contents failed (`EIO`, `ENOSPC`, `EDQUOT`; `EINVAL`
     /// where the file system has no fsync).

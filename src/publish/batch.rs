@@ -497,7 +497,7 @@ impl fmt::Debug for PublishBatch {
     }
 }
 
-/// Half of the descriptors that the process may have: the rest is for what else it does.
+/// Half of the descriptors that the process may have. The rest is for its other work.
 fn half_of_the_descriptors() -> usize {
     sys::most_descriptors().unwrap_or(USUAL_LIMIT) / 2
 }

@@ -184,7 +184,7 @@ fn refused_rename(errno: Errno, replace: bool, file: &LinkableFile) -> Reason {
             kind: PublishErrorKind::Unsupported,
             advice:
                 ": the file system cannot rename an open file, or a sandbox forbids rename(2); \
-                     choose another file system, or allow the call",
+                 choose another file system, or allow the call",
         },
         Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => PublishErrorKind::Unsupported.into(),
         // rclone returns this for a hard link.

@@ -19,7 +19,7 @@ use crate::linkable_file::LinkableFile;
 use crate::sys::{SyncRules, DIRECTORY_BY_PATH};
 use crate::target::Target;
 
-/// What the steps do.
+/// The options of a publish.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Plan {
     pub(super) replace: bool,

@@ -1,4 +1,4 @@
-//! Which sync, and on what.
+//! The levels of durability, the methods of syncing, and the calls for them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -277,7 +277,7 @@ enum NameSync {
 }
 
 impl FileSystems {
-    /// Syncs the file systems that are to be synced as a whole, and reports on each file.
+    /// Calls syncfs(2) on each file system where the method wants it, and reports on each file.
     pub(super) fn sync_contents(
         &mut self,
         files: &mut [&mut LinkableFile],
