@@ -35,8 +35,8 @@ use crate::target::Target;
 ///
 /// This covers new and replaced files, one by one and in a [batch](crate::PublishBatch), with and
 /// without `O_TMPFILE`, by one thread and by four. The harness also detected every wrong order of
-/// system calls that it was given. And it lets the disk fail with `EIO` at each of its writes:
-/// every result that the crate reported was true.
+/// system calls that it was given. And it lets the disk fail with `EIO` at each of its writes while
+/// files are saved one by one: every result that the crate reported was true.
 ///
 /// # Platform-specific behavior
 ///
