@@ -464,12 +464,14 @@ impl Files for Chunk<'_> {
         } = self;
         let outcomes = directories.sync(synced, &mut batch.errors);
         let mut named = Vec::with_capacity(queue.len());
-        // All files are named by now, so none is cancelled.
+        // All these files have their paths by now, so none of them is cancelled.
         for queued in mem::take(queue) {
             let by_directory = outcomes.get(target::parent(&queued.path)).copied();
-            // Without permission to read the directory, sync the file once more.
-            let outcome = by_directory
-                .unwrap_or_else(|| sync_name(queued.file.inner(), synced, &mut batch.errors));
+            // Without permission to read the directory, the file is synced again.
+            let outcome = by_directory.unwrap_or_else(|| {
+                let file = queued.file.inner();
+                batch.errors.noting(file, synced.sync_name(file, None))
+            });
             named.push((queued, outcome));
         }
         for (queued, outcome) in named {
@@ -552,23 +554,15 @@ impl Directories {
     ) -> BTreeMap<&Path, Result<(), Errno>> {
         for left in self.left.iter().filter_map(|(_, left)| left.as_ref()) {
             // `errors` gives an error to all names on that file system.
-            let _ = sync_name(left, synced, errors);
+            let _ = errors.noting(left, synced.sync(left));
         }
         let sync = |(path, directory): (_, &'_ Option<File>)| {
             let directory = directory.as_ref()?;
-            let outcome = sync_name(directory, synced, errors);
+            let outcome = errors.noting(directory, synced.sync(directory));
             Some((PathBuf::as_path(path), outcome))
         };
         self.opened.iter().filter_map(sync).collect()
     }
-}
-
-/// Syncs a directory, or a file for its name.
-fn sync_name(file: &File, synced: &mut FileSystems, errors: &mut Errors) -> Result<(), Errno> {
-    synced.sync_name(file).map_err(|errno| {
-        errors.note(file, errno);
-        errno
-    })
 }
 
 /// The outcome of a [`PublishBatch`]: how many files are published, and which failed.

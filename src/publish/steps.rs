@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io;
-use std::iter;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -137,10 +136,12 @@ impl Files for One<'_> {
     }
 
     fn sync_names(&mut self) -> Result<(), Failure> {
-        // Without permission to read the directory, the file is synced again.
-        let directory = self.directory.as_ref().unwrap_or(self.file.inner());
-        let mut both = iter::once(directory).chain(&self.left);
-        let synced = both.try_for_each(|file| self.synced.sync_name(file));
+        let directory = self.directory.as_ref();
+        let synced = self.synced.sync_name(self.file.inner(), directory);
+        let synced = synced.and_then(|()| match &self.left {
+            Some(left) => self.synced.sync(left),
+            None => Ok(()),
+        });
         synced.map_err(|errno| Failure::NotDurable(errno.into()))
     }
 }

@@ -198,7 +198,7 @@ impl SyncMethod {
 /// It is cheaper from two on (btrfs of Linux 6.18) if nobody else writes there.
 const WORTH_A_SYNCFS: usize = 8;
 
-/// Opens the directory for [`FileSystems::sync_name`]; `None` without permission to read it, which
+/// Opens the directory for [`FileSystems::sync`]; `None` without permission to read it, which
 /// creating a file does not need.
 pub(super) fn open_directory(target: &Target<'_>) -> Result<Option<File>, Errno> {
     match target.open_parent(OFlags::RDONLY) {
@@ -238,6 +238,14 @@ impl Errors {
     /// Remembers the error of a sync of `file`.
     pub(super) fn note(&mut self, file: &File, errno: Errno) {
         self.0.entry(device(file)).or_insert(errno);
+    }
+
+    /// The same for an outcome, which is returned.
+    pub(super) fn noting(&mut self, file: &File, outcome: Result<(), Errno>) -> Result<(), Errno> {
+        outcome.map_err(|errno| {
+            self.note(file, errno);
+            errno
+        })
     }
 
     /// The first error on the device of `file`, or on a device that is unknown.
@@ -329,8 +337,18 @@ impl FileSystems {
         }
     }
 
+    /// Makes the path of a file durable: syncs its directory or, if that is not open, the file again.
+    pub(super) fn sync_name(&mut self, file: &File, directory: Option<&File>) -> Result<(), Errno> {
+        match directory {
+            Some(directory) => self.sync(directory),
+            // syncfs(2) always makes a full commit.
+            None if SyncRules::of(file).has_fast_commits => sys::syncfs(file),
+            None => self.sync(file),
+        }
+    }
+
     /// Syncs a directory, or a file for its directory entry.
-    pub(super) fn sync_name(&mut self, file: &File) -> Result<(), Errno> {
+    pub(super) fn sync(&mut self, file: &File) -> Result<(), Errno> {
         if self.0.is_empty() {
             return fsync(file);
         }

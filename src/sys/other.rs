@@ -144,6 +144,7 @@ pub(crate) struct SyncRules {
     pub(crate) forgets_unnamed: Option<bool>,
     pub(crate) syncfs: Syncfs,
     pub(crate) orders_data: bool,
+    pub(crate) has_fast_commits: bool,
 }
 
 impl SyncRules {
@@ -156,6 +157,7 @@ impl SyncRules {
             forgets_unnamed: Some(false),
             syncfs: Syncfs::Unreliable,
             orders_data: false,
+            has_fast_commits: false,
         }
     }
 }

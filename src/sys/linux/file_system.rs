@@ -42,8 +42,10 @@ pub(crate) struct SyncRules {
     /// name. The journals of xfs, and of ext4 if it orders data, flush the device before they
     /// commit a name (no bad point on 6.18, see `tests/power-cut`).
     pub(crate) orders_data: bool,
-    /// Whether an open unnamed file can make the file system unmountable after a power cut.
-    harmed_by_unnamed: bool,
+    /// Whether the journal of an ext4 has fast commits, as far as that is known. Then an open unnamed
+    /// file can make the file system unmountable after a power cut, and an fsync(2) of a file leaves
+    /// out a directory entry that was just made.
+    pub(crate) has_fast_commits: bool,
 }
 
 /// Set once this process has met a file system that unnamed files harm.
@@ -52,7 +54,7 @@ static HARM_IS_KNOWN: AtomicBool = AtomicBool::new(false);
 /// Whether the unnamed file harms its file system, as far as this process knows. The question costs
 /// nothing until the process has met such a file system.
 pub(crate) fn unnamed_harms(file: &File) -> bool {
-    HARM_IS_KNOWN.load(Ordering::Relaxed) && SyncRules::of(file).harmed_by_unnamed
+    HARM_IS_KNOWN.load(Ordering::Relaxed) && SyncRules::of(file).has_fast_commits
 }
 
 impl SyncRules {
@@ -77,7 +79,7 @@ impl SyncRules {
         let journal = || device.map_or_else(Journal::default, ext4::journal);
         let one_device = || device.map_or(false, xfs::is_on_one_device);
         let rules = Self::from(kind, journal, one_device, kernel::is_before);
-        if rules.harmed_by_unnamed {
+        if rules.has_fast_commits {
             HARM_IS_KNOWN.store(true, Ordering::Relaxed);
         }
         // What is unknown now may be found out later, but never of an overlayfs.
@@ -95,14 +97,14 @@ impl SyncRules {
         one_device: impl FnOnce() -> bool,
         is_before: impl FnOnce(u16, u16) -> Option<bool>,
     ) -> Self {
-        let (mut orders_data, mut harmed_by_unnamed) = (false, false);
+        let (mut orders_data, mut has_fast_commits) = (false, false);
         let forgets_unnamed = match kind {
             None | Some(OVERLAYFS) => None,
             Some(BTRFS) => is_before(6, 16),
             Some(EXT) => {
                 let journal = journal();
                 orders_data = journal.orders_data && !journal.fast_commit;
-                harmed_by_unnamed = journal.fast_commit;
+                has_fast_commits = journal.fast_commit;
                 journal.exists.map(|exists| !exists || journal.fast_commit)
             }
             Some(XFS) => {
@@ -120,7 +122,7 @@ impl SyncRules {
             forgets_unnamed,
             syncfs,
             orders_data,
-            harmed_by_unnamed,
+            has_fast_commits,
         }
     }
 }
@@ -181,7 +183,7 @@ impl SyncRules {
             Syncfs::Contents => 2,
             Syncfs::ForgetsNames => 3,
         };
-        let flags = usize::from(self.orders_data) | usize::from(self.harmed_by_unnamed) << 1;
+        let flags = usize::from(self.orders_data) | usize::from(self.has_fast_commits) << 1;
         flags << 4 | syncfs << 2 | forgets_unnamed
     }
 
@@ -198,7 +200,7 @@ impl SyncRules {
                 _ => Syncfs::Unreliable,
             },
             orders_data: bits >> 4 & 1 != 0,
-            harmed_by_unnamed: bits >> 5 & 1 != 0,
+            has_fast_commits: bits >> 5 & 1 != 0,
         }
     }
 }

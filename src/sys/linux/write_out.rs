@@ -37,8 +37,9 @@ fn sync_file_range(file: &File, flags: libc::c_uint) -> Result<()> {
         return Ok(());
     }
     match Errno::from_io_error(&io::Error::last_os_error()) {
-        // ESPIPE and EINVAL: emulators, and other kernels with Linux's system calls.
-        Some(Errno::NOSYS | Errno::SPIPE | Errno::INVAL) => {
+        // ESPIPE and EINVAL: emulators, and other kernels with Linux's system calls. EPERM and EACCES:
+        // sandboxes.
+        Some(Errno::NOSYS | Errno::SPIPE | Errno::INVAL | Errno::PERM | Errno::ACCESS) => {
             MISSING.store(true, Ordering::Relaxed);
             Err(Errno::NOSYS)
         }
