@@ -6,12 +6,15 @@ use std::process;
 
 use linkable::Durability;
 
-use crate::disk::Disk;
+use crate::disk::Disks;
 use crate::judge::Verdict;
+use crate::kinds::{Holds, Kind, Rows};
+use crate::library::Way;
+use crate::order::{Order, BY_HAND};
 use crate::recording::Recording;
 use crate::replay::Replay;
-use crate::volume::{Kind, Mounted, Promised};
-use crate::workload::{without_o_tmpfile, Order, Plan};
+use crate::volume::Mounted;
+use crate::workload::{without_o_tmpfile, Plan};
 
 pub(crate) struct Case {
     pub(crate) kind: &'static Kind,
@@ -29,34 +32,53 @@ pub(crate) struct Thoroughness {
     pub(crate) subsets: usize,
 }
 
+impl Thoroughness {
+    /// Whether all points are tried.
+    pub(crate) fn is_everything(self) -> bool {
+        self.stride == 1
+    }
+}
+
 impl Case {
     /// Every row of one kind of file system.
     pub(crate) fn all(kind: &'static Kind) -> Vec<Self> {
-        use Durability::{Contents, Full, None};
-        let [one, four] = [(1, 10), (4, 4)].map(|(threads, files)| Plan { threads, files });
+        let plans = [Plan::ALONE, Plan::DISTURBED, Plan::FOUR];
+        let by_library = Way::all().map(Order::Library);
+        let by_hand = BY_HAND.into_iter().map(Order::ByHand);
         let mut cases = Vec::new();
-        let mut add = |named, order, plan| {
-            cases.push(Self {
-                kind,
-                named,
-                order,
-                plan,
-            });
-        };
-        for named in [false, true] {
-            for plan in [one, four] {
-                for level in [None, Contents, Full] {
-                    add(named, Order::Library(level), plan);
-                }
-                for level in [Contents, Full] {
-                    add(named, Order::Batch(level), plan);
-                }
+        for order in by_library.chain(by_hand) {
+            let routes: &[bool] = match order {
+                Order::Library(_) => &[false, true],
+                Order::ByHand(_) => &[false],
+            };
+            for &named in routes {
+                cases.extend(plans.map(|plan| Self {
+                    kind,
+                    named,
+                    order,
+                    plan,
+                }));
             }
         }
-        for order in Order::BY_HAND {
-            add(false, order, one);
+        if kind.rows == Rows::Variant {
+            cases.retain(|case| !case.named && case.claims_something());
         }
         cases
+    }
+
+    /// Whether this row is worth its time where only a sample is tried: it can fail, and no other
+    /// kind of file system has one that is much the same.
+    pub(crate) fn is_of_sample(&self) -> bool {
+        let can_fail = self.is_promised() || self.must_be_found() || self.is_right();
+        can_fail && (self.kind.rows == Rows::All || self.plan == Plan::FOUR)
+    }
+
+    /// Whether this may be expected to be kept, or has to be found out.
+    fn claims_something(&self) -> bool {
+        match self.order {
+            Order::Library(way) => self.kind.promised.holds(way) != Holds::Never,
+            Order::ByHand(_) => self.is_right() || self.must_be_found(),
+        }
     }
 
     pub(crate) fn route(&self) -> &'static str {
@@ -69,29 +91,31 @@ impl Case {
 
     /// Where a recording of this case is kept.
     pub(crate) fn path(&self, directory: &Path) -> PathBuf {
-        let order = self.order.name();
         let name = format!(
-            "{} {} {order} {}",
+            "{} {} {} {}",
             self.kind.name,
             self.route(),
-            self.plan.threads
+            self.order.name(),
+            self.plan.name()
         );
         directory.join(name.replace(' ', "-"))
     }
 
-    /// Does the work on a new disk, and keeps what the disk was told.
+    /// Does the work on new disks, and keeps what they were told.
     pub(crate) fn record(&self) -> Recording {
         let room = Room::new(self.kind);
-        let disk = Disk::new(&room.disk, self.kind.size);
-        self.kind.make(&disk.path);
-        let mounted = Mounted::new(self.kind, &disk.path, &room.mounted);
-        let _mounted = mounted.expect("a new file system");
-        self.plan.prepare(&room.mounted).expect("room for files");
-        let before = disk.log.start();
+        let disks = Disks::new(&room.disks, &self.kind.sizes());
+        self.kind.make(&disks.paths);
+        let mounted = Mounted::new(self.kind, &disks.paths, &room.mounted);
+        let mounted = mounted.expect("a new file system");
+        let prepared = self.plan.prepare(&mounted.root, self.kind.space);
+        prepared.expect("room for files");
+        let before = disks.log.start();
         let start = if self.named { without_o_tmpfile } else { || {} };
-        self.plan.run(&room.mounted, self.order, &disk.log, start);
+        let done = self.plan.run(&mounted.root, self.order, &disks.log, start);
+        done.unwrap_or_else(|error| panic!("{}, {}: {error}", self.kind.name, self.order.name()));
         let release = rustix::system::uname().release().to_string_lossy().into();
-        Recording::new(release, &before, disk.log.stop())
+        Recording::new(release, &before, disks.log.stop())
     }
 
     /// Cuts the power at every point that `thoroughness` asks for.
@@ -101,18 +125,19 @@ impl Case {
             kind: self.kind,
             level: self.order.level(),
             named: self.named || self.gets_temporary_names(recording),
-            image: &room.base.join("image"),
+            images: &room.images()[..self.kind.sizes().len()],
             at: &room.mounted,
-            subsets: match self.kind.promised {
-                Promised::FullInOrder => 0,
+            subsets: match self.holds() {
+                Holds::InOrder => 0,
                 _ => thoroughness.subsets,
             },
             // Where something is to be found, every point may be the one.
-            stride: if self.must_be_found(recording) {
+            stride: if self.must_be_found() {
                 1
             } else {
                 thoroughness.stride
             },
+            until_found: !thoroughness.is_everything() && self.must_be_found(),
             seed: 1,
             told: self.must_be_kept(recording),
         };
@@ -121,45 +146,49 @@ impl Case {
 
     /// Whether the library gives a file without a name a temporary one before it syncs it.
     fn gets_temporary_names(&self, recording: &Recording) -> bool {
-        matches!(self.order, Order::Library(_) | Order::Batch(_)) && self.forgets_unnamed(recording)
+        matches!(self.order, Order::Library(_)) && self.forgets_unnamed(recording)
     }
 
     /// Whether an fsync(2) of a file without a name is worth nothing.
     fn forgets_unnamed(&self, recording: &Recording) -> bool {
-        match self.kind.promised {
-            Promised::FullInOrder => true,
-            _ => self.kind.driver == "btrfs" && recording.is_before_6_16(),
+        self.kind.promised.full == Holds::InOrder
+            || self.kind.driver == "btrfs" && recording.is_before_6_16()
+    }
+
+    /// When the library's promise holds; an order by hand is for file systems with a journal.
+    fn holds(&self) -> Holds {
+        match self.order {
+            Order::Library(way) => self.kind.promised.holds(way),
+            Order::ByHand(_) if self.kind.right.is_empty() => self.kind.promised.full,
+            Order::ByHand(_) => Holds::Always,
         }
     }
 
-    /// Whether the library promises this: without a journal, only as long as nobody else writes.
+    /// Whether the library promises this.
     pub(crate) fn is_promised(&self) -> bool {
-        match self.kind.promised {
-            Promised::Everything => self.order.is_promised(),
-            Promised::FullInOrder => {
-                self.order == Order::Library(Durability::Full) && self.plan.threads == 1
-            }
-            Promised::Nothing => false,
-        }
+        matches!(self.order, Order::Library(_)) && self.holds().with(self.plan)
     }
 
     /// Whether nothing may be found.
     fn must_be_kept(&self, recording: &Recording) -> bool {
-        let right = match self.order {
-            // Known to be wrong on ext4 only.
-            Order::DataSyncAfterLink => self.kind.driver != "ext4",
-            Order::SyncOnce => !self.forgets_unnamed(recording),
-            order => order == Order::SyncTwice,
-        };
-        self.is_promised() || right && self.kind.promised == Promised::Everything
+        let forgotten = self.order.name() == "T w f L D" && self.forgets_unnamed(recording);
+        self.is_promised() || self.is_right() && !forgotten
+    }
+
+    /// Whether this is an order by hand that is right.
+    fn is_right(&self) -> bool {
+        self.kind.right.contains(&self.order.name().as_str())
     }
 
     /// Whether something has to be found, or else the harness is worth nothing.
-    fn must_be_found(&self, recording: &Recording) -> bool {
-        self.kind.promised == Promised::Everything
-            && !self.must_be_kept(recording)
-            // Some releases before 6.16 have its mending.
-            && self.order != Order::SyncOnce
+    fn must_be_found(&self) -> bool {
+        match self.order {
+            Order::Library(way) => {
+                let has_journal = self.kind.promised.contents == Holds::Always;
+                has_journal && way.level == Durability::None
+            }
+            Order::ByHand(order) => self.kind.wrong.contains(&order.steps),
+        }
     }
 
     /// Whether that is what was to be expected, in words.
@@ -168,8 +197,8 @@ impl Case {
         recording: &Recording,
         verdict: Verdict,
     ) -> Result<&'static str, &'static str> {
-        let bad = verdict.torn + verdict.lost + verdict.litter + verdict.unmountable;
-        match (self.must_be_kept(recording), self.must_be_found(recording)) {
+        let bad = verdict.bad();
+        match (self.must_be_kept(recording), self.must_be_found()) {
             (true, _) if bad == 0 => Ok("kept"),
             (true, _) => Err("BROKEN"),
             (_, true) if bad == 0 => Err("NOT FOUND OUT"),
@@ -179,10 +208,10 @@ impl Case {
     }
 }
 
-/// Directories for one kind's disk and mounts, in memory: nothing here is to survive a power cut.
+/// Directories for one kind's disks and mounts, in memory: nothing here is to survive a power cut.
 pub(crate) struct Room {
-    pub(crate) base: PathBuf,
-    pub(crate) disk: PathBuf,
+    base: PathBuf,
+    pub(crate) disks: PathBuf,
     pub(crate) mounted: PathBuf,
 }
 
@@ -190,15 +219,20 @@ impl Room {
     pub(crate) fn new(kind: &Kind) -> Self {
         let name = kind.name.replace(' ', "-");
         let base = PathBuf::from(format!("/dev/shm/power-cut-{}-{name}", process::id()));
-        let [disk, mounted] = ["disk", "mounted"].map(|name| base.join(name));
-        for directory in [&disk, &mounted] {
+        let [disks, mounted] = ["disks", "mounted"].map(|name| base.join(name));
+        for directory in [&disks, &mounted] {
             fs::create_dir_all(directory).expect("room for directories");
         }
         Self {
             base,
-            disk,
+            disks,
             mounted,
         }
+    }
+
+    /// Where images of the disks go.
+    fn images(&self) -> [PathBuf; 2] {
+        ["image", "image-of-journal"].map(|name| self.base.join(name))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A disk that remembers: a file served by FUSE, in which every write and every flush is logged.
+//! Disks that remember: files served by FUSE, of which every write and every flush is logged.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,26 +12,28 @@ use fuser::{
 };
 use serde::{Deserialize, Serialize};
 
-const NAME: &str = "disk";
-const INODE: INodeNo = INodeNo(2);
+/// The inode of the first disk; the others follow.
+const FIRST: u64 = 2;
 const TTL: Duration = Duration::from_secs(59);
 
-/// What happened to the disk, or around it, in order.
+/// What happened to the disks, or around them, in order.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Event<N> {
     Write {
+        disk: usize,
         offset: usize,
         #[serde(with = "serde_bytes")]
         data: Vec<u8>,
     },
-    /// All that was written before is on the platter.
-    Flush,
+    /// All that was written to the disk before is on its platter.
+    Flush { disk: usize },
     /// What the workload wants to be known at this point.
     Note(N),
 }
 
 struct State<N> {
-    bytes: Vec<u8>,
+    /// Of each disk.
+    bytes: Vec<Vec<u8>>,
     log: Option<Vec<Event<N>>>,
     /// How many more writes and flushes succeed; all of them, if `None`.
     sound: Option<u32>,
@@ -51,7 +53,7 @@ impl<N> State<N> {
     }
 }
 
-/// The log of a disk, for the disk itself and for whoever works on it.
+/// The log of all disks, for the disks themselves and for whoever works on them.
 pub(crate) struct Log<N>(Arc<Mutex<State<N>>>);
 
 impl<N> Clone for Log<N> {
@@ -65,8 +67,8 @@ impl<N> Log<N> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts logging, and returns what is on the disk now.
-    pub(crate) fn start(&self) -> Vec<u8> {
+    /// Starts logging, and returns what is on each disk now.
+    pub(crate) fn start(&self) -> Vec<Vec<u8>> {
         let mut state = self.state();
         state.log = Some(Vec::new());
         state.bytes.clone()
@@ -98,17 +100,17 @@ impl<N> Log<N> {
     }
 }
 
-/// The file, mounted until this is dropped.
-pub(crate) struct Disk<N> {
+/// The files, mounted until this is dropped.
+pub(crate) struct Disks<N> {
     pub(crate) log: Log<N>,
-    pub(crate) path: PathBuf,
+    pub(crate) paths: Vec<PathBuf>,
     _session: BackgroundSession,
 }
 
-impl<N: Send + 'static> Disk<N> {
-    /// Serves a disk of `size` bytes, all zero, in the directory `at`.
-    pub(crate) fn new(at: &Path, size: usize) -> Self {
-        let bytes = vec![0; size];
+impl<N: Send + 'static> Disks<N> {
+    /// Serves disks of these `sizes`, all zero, in the directory `at`.
+    pub(crate) fn new(at: &Path, sizes: &[usize]) -> Self {
+        let bytes = sizes.iter().map(|&size| vec![0; size]).collect();
         let log = Log(Arc::new(Mutex::new(State {
             bytes,
             log: None,
@@ -118,7 +120,9 @@ impl<N: Send + 'static> Disk<N> {
         let session = fuser::spawn_mount(server, at, &fuser::Config::default()).expect("FUSE");
         Self {
             log,
-            path: at.join(NAME),
+            paths: (0..sizes.len())
+                .map(|number| at.join(number.to_string()))
+                .collect(),
             _session: session,
         }
     }
@@ -128,15 +132,19 @@ fn index(offset: u64) -> usize {
     usize::try_from(offset).expect("the disk is in memory")
 }
 
+/// Which disk has this inode.
+fn disk(ino: INodeNo) -> Option<usize> {
+    ino.0.checked_sub(FIRST).map(index)
+}
+
 struct Server<N>(Log<N>);
 
 impl<N> Server<N> {
     fn attributes(&self, ino: INodeNo) -> FileAttr {
-        let (kind, perm, size) = if ino == INODE {
-            let size = self.0.state().bytes.len();
-            (FileType::RegularFile, 0o600, size as u64)
-        } else {
-            (FileType::Directory, 0o700, 0)
+        let size = disk(ino).and_then(|disk| Some(self.0.state().bytes.get(disk)?.len() as u64));
+        let (kind, perm, size) = match size {
+            Some(size) => (FileType::RegularFile, 0o600, size),
+            None => (FileType::Directory, 0o700, 0),
         };
         FileAttr {
             ino,
@@ -160,10 +168,13 @@ impl<N> Server<N> {
 
 impl<N: Send + 'static> Filesystem for Server<N> {
     fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        if name == NAME {
-            reply.entry(&TTL, &self.attributes(INODE), Generation(0));
-        } else {
-            reply.error(Errno::ENOENT);
+        let number = name.to_str().and_then(|name| name.parse::<u64>().ok());
+        match number {
+            Some(number) if index(number) < self.0.state().bytes.len() => {
+                let attributes = self.attributes(INodeNo(FIRST + number));
+                reply.entry(&TTL, &attributes, Generation(0));
+            }
+            _ => reply.error(Errno::ENOENT),
         }
     }
 
@@ -178,7 +189,7 @@ impl<N: Send + 'static> Filesystem for Server<N> {
     fn read(
         &self,
         _: &Request,
-        _: INodeNo,
+        ino: INodeNo,
         _: FileHandle,
         offset: u64,
         size: u32,
@@ -186,7 +197,10 @@ impl<N: Send + 'static> Filesystem for Server<N> {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let bytes = &self.0.state().bytes;
+        let state = self.0.state();
+        let Some(bytes) = disk(ino).and_then(|disk| state.bytes.get(disk)) else {
+            return reply.error(Errno::EISDIR);
+        };
         let start = bytes.len().min(index(offset));
         let end = bytes.len().min(start + size as usize);
         reply.data(&bytes[start..end]);
@@ -195,7 +209,7 @@ impl<N: Send + 'static> Filesystem for Server<N> {
     fn write(
         &self,
         _: &Request,
-        _: INodeNo,
+        ino: INodeNo,
         _: FileHandle,
         offset: u64,
         data: &[u8],
@@ -204,28 +218,35 @@ impl<N: Send + 'static> Filesystem for Server<N> {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        let Some(disk) = disk(ino) else {
+            return reply.error(Errno::EISDIR);
+        };
         let offset = index(offset);
         let mut state = self.0.state();
         if !state.is_sound() {
             return reply.error(Errno::EIO);
         }
-        match state.bytes.get_mut(offset..offset + data.len()) {
+        match state.bytes[disk].get_mut(offset..offset + data.len()) {
             Some(place) => place.copy_from_slice(data),
             None => return reply.error(Errno::ENOSPC),
         }
         drop(state);
         self.0.push(|| Event::Write {
+            disk,
             offset,
             data: data.to_vec(),
         });
         reply.written(u32::try_from(data.len()).expect("FUSE writes 1 MiB at most"));
     }
 
-    fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+    fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        let Some(disk) = disk(ino) else {
+            return reply.ok();
+        };
         if !self.0.state().is_sound() {
             return reply.error(Errno::EIO);
         }
-        self.0.push(|| Event::Flush);
+        self.0.push(|| Event::Flush { disk });
         reply.ok();
     }
 

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use linkable::Durability;
 
-use crate::workload::{Note, Save, MODE};
+use crate::library::MODE;
+use crate::workload::{Note, Save, BYSTANDER};
 
 /// What is known of the saves at one point of the log.
 #[derive(Default)]
@@ -52,9 +53,8 @@ impl Known {
             (Durability::Full, _) => self.in_flight,
             // A rename that nobody has synced may not be on the disk, and the name still there.
             (_, true) => self.in_flight + self.done,
-            // The same, of replaces that another thread's sync has found half done.
-            (_, false) if self.most_in_flight > 1 => self.most_in_flight,
-            (_, false) => self.in_flight,
+            // The same, of replaces that somebody else's sync has found half done.
+            (_, false) => self.most_in_flight,
         }
     }
 }
@@ -70,6 +70,12 @@ pub(crate) struct Verdict {
     /// Points with more temporary names than there may be.
     pub(crate) litter: u32,
     pub(crate) unmountable: u32,
+}
+
+impl Verdict {
+    pub(crate) fn bad(self) -> u32 {
+        self.torn + self.lost + self.litter + self.unmountable
+    }
 }
 
 impl AddAssign for Verdict {
@@ -145,7 +151,7 @@ impl Found {
             if name.contains(".linkable-") {
                 self.litter += 1;
             } else if path.is_dir() {
-                if name != "lost+found" {
+                if name != "lost+found" && name != BYSTANDER {
                     self.walk(root, &path, known)?;
                 }
             } else if let Err(what) = self.identify(&path, &name, known) {
@@ -163,12 +169,7 @@ impl Found {
             .permissions()
             .mode()
             & 0o7777;
-        let before = Save {
-            path: name.to_owned(),
-            version: 0,
-            size: 5_000,
-            replace: true,
-        };
+        let before = Save::before(name.to_owned());
         let begun = known.begun.get(name).map_or(&[][..], Vec::as_slice).iter();
         let version = begun
             .rev()

@@ -1,6 +1,6 @@
 //! Cuts the power at every write of a file system, and judges what linkable has promised.
 //!
-//!     power-cut [--one-in N] [--subsets N] [--only FILE-SYSTEM] [--promised]
+//!     power-cut [--one-in N] [--subsets N] [--only FILE-SYSTEM]... [--order ORDER]... [--promised]
 //!               [--record DIR | --judge DIR]
 //!
 //! A workload runs on a file system on a disk that logs every write and every flush. Then, for
@@ -11,7 +11,8 @@
 //!
 //! One kernel can `--record` into a directory what another is to `--judge`: a slow one, that of an
 //! emulator say, need not mount thousands of images. `--promised` leaves out what is only to be
-//! found out.
+//! found out. With `--one-in`, one in so many points is tried, and fewer rows, see
+//! [`Case::is_of_sample`]. `--only` and `--order` name the file systems and the orders of interest.
 //!
 //! After that the disk fails at every one of its writes, see [`failing`].
 //!
@@ -21,14 +22,19 @@ mod case;
 mod disk;
 mod failing;
 mod judge;
+mod kinds;
+mod library;
+mod order;
 mod recording;
 mod replay;
 mod volume;
 mod workload;
 
+use std::num::NonZero;
 use std::ops::AddAssign;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use std::{fs, thread};
 
@@ -37,13 +43,16 @@ use rustix::mount::{mount_change, MountPropagationFlags};
 use rustix::thread::{unshare_unsafe, UnshareFlags};
 
 use crate::case::{Case, Thoroughness};
+use crate::kinds::{Kind, KINDS};
 use crate::recording::Recording;
-use crate::volume::{Kind, KINDS};
 
 /// What was asked for.
 struct Job {
     thoroughness: Thoroughness,
-    only: Option<String>,
+    /// Of these file systems, or of all if empty.
+    only: Vec<String>,
+    /// In these orders, or in all if empty.
+    orders: Vec<String>,
     /// Only what must be kept.
     promised: bool,
     place: Place,
@@ -101,6 +110,11 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(total.failed > 0))
 }
 
+/// Whether `name` is one of `names`, or there are none.
+fn is_among(name: &str, names: &[String]) -> bool {
+    names.is_empty() || names.iter().any(|wanted| wanted == name)
+}
+
 /// Mounts are this process's own and gone with it.
 fn own_mounts() {
     // SAFETY: there is one thread yet, and no descriptor is unshared.
@@ -128,7 +142,8 @@ impl Job {
                 stride: arguments.opt_value_from_str("--one-in")?.unwrap_or(1),
                 subsets: arguments.opt_value_from_str("--subsets")?.unwrap_or(4),
             },
-            only: arguments.opt_value_from_str("--only")?,
+            only: arguments.values_from_str("--only")?,
+            orders: arguments.values_from_str("--order")?,
             promised: arguments.contains("--promised"),
             place,
         };
@@ -140,20 +155,26 @@ impl Job {
     }
 
     fn kinds(&self) -> impl Iterator<Item = &'static Kind> + '_ {
-        let wanted = |kind: &&Kind| self.only.as_ref().is_none_or(|only| kind.name == only);
+        let wanted = |kind: &&Kind| is_among(kind.name, &self.only);
         KINDS.iter().filter(wanted)
     }
 
-    /// Runs `check` on every kind of file system at once.
+    /// Runs `check` on the kinds of file systems, some at once: they wait for the disk much.
     ///
     /// Two file systems of one kind on two devices confuse btrfs, so a kind has one thread.
     fn on_each_kind(&self, check: impl Fn(&'static Kind) -> Tally + Sync) -> Tally {
+        let kinds = Mutex::new(self.kinds());
+        let next = || kinds.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            let mut total = Tally::default();
+            while let Some(kind) = next() {
+                total += check(kind);
+            }
+            total
+        };
+        let workers = thread::available_parallelism().map_or(1, NonZero::get) * 2;
         thread::scope(|scope| {
-            let check = &check;
-            let runs: Vec<_> = self
-                .kinds()
-                .map(|kind| scope.spawn(move || check(kind)))
-                .collect();
+            let runs: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
             let mut total = Tally::default();
             for run in runs {
                 total += run.join().expect("a run");
@@ -170,7 +191,11 @@ impl Job {
         println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
         self.on_each_kind(|kind| {
             let cases = Case::all(kind).into_iter();
-            let wanted = |case: &Case| !self.promised || case.is_promised();
+            let wanted = |case: &Case| {
+                is_among(&case.order.name(), &self.orders)
+                    && (!self.promised || case.is_promised())
+                    && (self.thoroughness.is_everything() || case.is_of_sample())
+            };
             let mut total = Tally::default();
             for case in cases.filter(wanted) {
                 total += self.row(&case);
@@ -204,7 +229,7 @@ impl Job {
             case.kind.name,
             case.route(),
             case.order.name(),
-            case.plan.threads,
+            case.plan.name(),
             verdict.points,
             verdict.torn,
             verdict.lost,
@@ -217,8 +242,8 @@ impl Job {
     }
 
     fn fail_disks(&self) -> Tally {
-        println!("\n| file system | route | name | writes | saved | not published | not durable | broken | s |");
-        println!("|---|---|---|---|---|---|---|---|---|");
+        println!("\n| file system | files | route | name | writes | saved | not published | not durable | broken | s |");
+        println!("|---|---|---|---|---|---|---|---|---|---|");
         self.on_each_kind(failing::rows)
     }
 }

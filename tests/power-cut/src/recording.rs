@@ -17,20 +17,23 @@ pub(crate) const BLOCK: usize = 4096;
 pub(crate) struct Recording {
     /// The kernel that ran the workload, as uname(2) calls it.
     pub(crate) release: String,
-    /// What was on the disk before: the offset and bytes of each block that is not all zero.
-    pub(crate) before: Vec<(usize, ByteBuf)>,
+    /// What was on each disk before: the offset and bytes of each block that is not all zero.
+    pub(crate) before: Vec<Vec<(usize, ByteBuf)>>,
     pub(crate) log: Vec<Event<Note>>,
 }
 
 impl Recording {
-    pub(crate) fn new(release: String, before: &[u8], log: Vec<Event<Note>>) -> Self {
-        let blocks = before.chunks(BLOCK).enumerate();
-        let used = blocks.filter(|(_, block)| block.iter().any(|&byte| byte != 0));
+    pub(crate) fn new(release: String, before: &[Vec<u8>], log: Vec<Event<Note>>) -> Self {
+        let is_used = |(_, block): &(usize, &[u8])| block.iter().any(|&byte| byte != 0);
+        let used = |disk: &Vec<u8>| {
+            let blocks = disk.chunks(BLOCK).enumerate().filter(is_used);
+            blocks
+                .map(|(number, block)| (number * BLOCK, ByteBuf::from(block)))
+                .collect()
+        };
         Self {
             release,
-            before: used
-                .map(|(number, block)| (number * BLOCK, ByteBuf::from(block)))
-                .collect(),
+            before: before.iter().map(used).collect(),
             log,
         }
     }

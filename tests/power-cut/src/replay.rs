@@ -1,36 +1,44 @@
 //! The power is cut: at every write, and with what a disk may make of the writes in its cache.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 use linkable::Durability;
 
 use crate::disk::Event;
 use crate::judge::{judge, Known, Verdict};
+use crate::kinds::Kind;
 use crate::recording::{Recording, BLOCK};
-use crate::volume::{Kind, Mounted};
+use crate::volume::Mounted;
 
 /// The bytes that a disk writes all or none of.
 const SECTOR: usize = 512;
 
 /// A write that the disk may or may not have made.
-type Pending<'a> = (usize, &'a [u8]);
+#[derive(Clone, Copy)]
+struct Pending<'a> {
+    disk: usize,
+    offset: usize,
+    data: &'a [u8],
+}
 
 /// How the points are tried.
 pub(crate) struct Replay<'a> {
     pub(crate) kind: &'a Kind,
     pub(crate) level: Durability,
     pub(crate) named: bool,
-    /// Where images are made and mounted.
-    pub(crate) image: &'a Path,
+    /// Where images of the disks are made, and mounted.
+    pub(crate) images: &'a [PathBuf],
     pub(crate) at: &'a Path,
     /// How many random subsets of the pending writes are tried at each point.
     pub(crate) subsets: usize,
     /// One of so many points is tried, at random.
     pub(crate) stride: usize,
+    /// Whether one finding is enough.
+    pub(crate) until_found: bool,
     pub(crate) seed: u64,
     /// Whether each finding is told on standard error.
     pub(crate) told: bool,
@@ -40,9 +48,11 @@ impl Replay<'_> {
     /// Cuts the power at every point of `recording`.
     pub(crate) fn run(&self, recording: &Recording) -> Verdict {
         let mut random = Rng::with_seed(self.seed);
-        let mut platter = Platter::new(self.kind.size);
-        for (offset, bytes) in &recording.before {
-            platter.write(*offset, bytes);
+        let mut platters: Vec<_> = self.kind.sizes().into_iter().map(Platter::new).collect();
+        for (platter, before) in platters.iter_mut().zip(&recording.before) {
+            for (offset, bytes) in before {
+                platter.write(*offset, bytes);
+            }
         }
         let mut pending: Vec<Pending<'_>> = Vec::new();
         let mut known = Known::default();
@@ -53,20 +63,29 @@ impl Replay<'_> {
                     known.learn(note);
                     continue;
                 }
-                Event::Flush => {
-                    for (offset, data) in pending.drain(..) {
-                        platter.write(offset, data);
+                Event::Flush { disk } => pending.retain(|write| {
+                    let flushed = write.disk == *disk;
+                    if flushed {
+                        platters[*disk].write(write.offset, write.data);
                     }
-                }
-                Event::Write { offset, data } => pending.push((*offset, data)),
+                    !flushed
+                }),
+                Event::Write { disk, offset, data } => pending.push(Pending {
+                    disk: *disk,
+                    offset: *offset,
+                    data,
+                }),
             }
             if random.usize(..self.stride) != 0 {
                 continue;
             }
-            total += self.cut(&platter, pending.iter().copied(), &known);
+            total += self.cut(&platters, pending.iter().copied(), &known);
             for _ in 0..self.subsets.min(pending.len()) {
                 let subset = some_of(&pending, self.kind.superblocks, &mut random);
-                total += self.cut(&platter, subset.into_iter(), &known);
+                total += self.cut(&platters, subset.into_iter(), &known);
+            }
+            if self.until_found && total.bad() > 0 {
+                break;
             }
         }
         total
@@ -79,25 +98,22 @@ impl Replay<'_> {
         }
     }
 
-    /// Makes the image that is left, mounts it, which replays its journal, and judges it.
+    /// Makes the images that are left, mounts them, which replays the journal, and judges.
     fn cut<'b>(
         &self,
-        platter: &Platter,
+        platters: &[Platter],
         written: impl Iterator<Item = Pending<'b>>,
         known: &Known,
     ) -> Verdict {
-        platter.save(self.image);
-        let image = OpenOptions::new()
-            .write(true)
-            .open(self.image)
-            .expect("the image");
-        for (offset, data) in written {
-            image
-                .write_all_at(data, offset as u64)
+        let images = platters.iter().zip(self.images);
+        let images: Vec<_> = images.map(|(platter, path)| platter.save(path)).collect();
+        for write in written {
+            images[write.disk]
+                .write_all_at(write.data, write.offset as u64)
                 .expect("room for the image");
         }
-        drop(image);
-        let mounted = match Mounted::new(self.kind, self.image, self.at) {
+        drop(images);
+        let mounted = match Mounted::new(self.kind, self.images, self.at) {
             Ok(mounted) => mounted,
             Err(error) => {
                 self.tell(&format!("cannot be mounted: {error}"));
@@ -108,7 +124,7 @@ impl Replay<'_> {
                 };
             }
         };
-        let (verdict, texts) = judge(self.at, known, self.level, self.named);
+        let (verdict, texts) = judge(&mounted.root, known, self.level, self.named);
         for text in texts {
             self.tell(&text);
         }
@@ -126,14 +142,12 @@ fn some_of<'a>(
     let mut chosen: Vec<_> = pending.iter().copied().filter(|_| random.bool()).collect();
     if !chosen.is_empty() {
         let torn = random.usize(..chosen.len());
-        let (offset, data) = chosen[torn];
+        let Pending { disk, offset, data } = chosen[torn];
         let sectors = random.usize(..=data.len().div_ceil(SECTOR));
         let range = offset..offset + data.len();
-        if !superblocks
-            .iter()
-            .any(|superblock| range.contains(superblock))
-        {
-            chosen[torn] = (offset, &data[..(sectors * SECTOR).min(data.len())]);
+        let has_superblock = superblocks.iter().any(|place| range.contains(place));
+        if disk > 0 || !has_superblock {
+            chosen[torn].data = &data[..(sectors * SECTOR).min(data.len())];
         }
     }
     chosen
@@ -159,7 +173,7 @@ impl Platter {
         self.used[offset / BLOCK..=(offset + data.len() - 1) / BLOCK].fill(true);
     }
 
-    fn save(&self, path: &Path) {
+    fn save(&self, path: &Path) -> File {
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -176,6 +190,7 @@ impl Platter {
                 .expect("room for the image");
             start = end;
         }
+        file
     }
 
     /// The next run of used blocks from `start` on.

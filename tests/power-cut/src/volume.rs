@@ -1,162 +1,155 @@
-//! File systems: how they are made, and how an image of one is mounted.
+//! How a file system is made, and how an image of one is mounted.
 
 use std::ffi::CString;
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{PoisonError, RwLock};
 use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::mount::{mount, unmount, MountFlags, UnmountFlags};
 
-/// A kind of file system.
-#[derive(Debug)]
-pub(crate) struct Kind {
-    pub(crate) name: &'static str,
-    /// What mount(2) calls it.
-    pub(crate) driver: &'static str,
-    pub(crate) size: usize,
-    make: &'static [&'static str],
-    options: &'static str,
-    /// Where its superblocks are: a torn one it cannot mount, which is nobody else's fault.
-    pub(crate) superblocks: &'static [usize],
-    pub(crate) promised: Promised,
-}
-
-/// What the library promises on a kind of file system; what it does not is only counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Promised {
-    Everything,
-    /// `Full`, as long as the disk keeps the order of writes and nobody else writes.
-    FullInOrder,
-    Nothing,
-}
-
-const MIB: usize = 1 << 20;
-
-pub(crate) const KINDS: [Kind; 6] = [
-    Kind {
-        name: "ext4",
-        driver: "ext4",
-        size: 24 * MIB,
-        make: &[
-            "mkfs.ext4",
-            "-q",
-            "-F",
-            "-E",
-            "lazy_itable_init=0,lazy_journal_init=0",
-        ],
-        options: "",
-        superblocks: &[1024],
-        promised: Promised::Everything,
-    },
-    Kind {
-        name: "ext4 data=writeback",
-        driver: "ext4",
-        size: 24 * MIB,
-        make: &[
-            "mkfs.ext4",
-            "-q",
-            "-F",
-            "-E",
-            "lazy_itable_init=0,lazy_journal_init=0",
-        ],
-        options: "data=writeback",
-        superblocks: &[1024],
-        // Blocks of a replaced file are used again before the rename is on the disk.
-        promised: Promised::Nothing,
-    },
-    Kind {
-        name: "xfs",
-        driver: "xfs",
-        size: 300 * MIB,
-        make: &["mkfs.xfs", "-q", "-f"],
-        options: "",
-        superblocks: &[],
-        promised: Promised::Everything,
-    },
-    Kind {
-        name: "btrfs",
-        driver: "btrfs",
-        size: 112 * MIB,
-        make: &["mkfs.btrfs", "-q", "-f"],
-        options: "",
-        superblocks: &[64 << 10, 64 << 20],
-        promised: Promised::Everything,
-    },
-    Kind {
-        name: "ext4 without journal",
-        driver: "ext4",
-        size: 16 * MIB,
-        make: &["mkfs.ext4", "-q", "-F", "-O", "^has_journal"],
-        options: "",
-        superblocks: &[1024],
-        // What is written for two files at once is on the disk in any order.
-        promised: Promised::FullInOrder,
-    },
-    Kind {
-        name: "ext2",
-        driver: "ext2",
-        size: 16 * MIB,
-        make: &["mkfs.ext2", "-q", "-F"],
-        options: "",
-        superblocks: &[1024],
-        promised: Promised::FullInOrder,
-    },
-];
+use crate::kinds::{Kind, Top};
 
 /// Held to mount and to unmount, and by a mkfs alone: that of btrfs looks at every loop device that
 /// is mounted, and fails if it goes away meanwhile.
 static LOOP_DEVICES: RwLock<()> = RwLock::new(());
 
+/// The key of the encrypted directory.
+const KEY: [u8; 64] = [11; 64];
+/// The encrypted directory.
+const SECRET: &str = "secret";
+
 impl Kind {
-    /// Makes the file system on the disk or image at `path`.
-    pub(crate) fn make(&self, path: &Path) {
-        let _alone = LOOP_DEVICES.write().unwrap_or_else(PoisonError::into_inner);
-        let (program, arguments) = self.make.split_first().expect("a program");
-        let output = Command::new(program).args(arguments).arg(path).output();
-        let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
-        assert!(output.status.success(), "{output:?}");
+    /// The size of each of its disks.
+    pub(crate) fn sizes(&self) -> Vec<usize> {
+        let journal = self.journal.iter().map(|journal| journal.size);
+        [self.size].into_iter().chain(journal).collect()
     }
+
+    /// Makes the file system on the disks at `disks`.
+    pub(crate) fn make(&self, disks: &[PathBuf]) {
+        let _alone = LOOP_DEVICES.write().unwrap_or_else(PoisonError::into_inner);
+        let device = self.journal.as_ref().map(|journal| {
+            let device = Loop::new(&disks[1]).expect("a loop device");
+            if !journal.make.is_empty() {
+                run(journal.make, &[], Path::new(&device.path));
+            }
+            device
+        });
+        let with_journal = self.journal.iter().zip(&device);
+        let options: Vec<_> = with_journal
+            .map(|(journal, device)| format!("{}{}", journal.make_option, device.path))
+            .collect();
+        run(self.make, &options, &disks[0]);
+    }
+}
+
+fn run(command: &[&str], options: &[String], path: &Path) {
+    let (program, arguments) = command.split_first().expect("a program");
+    let mut command = Command::new(program);
+    let output = command.args(arguments).args(options).arg(path).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// A mounted image, unmounted when this is dropped.
 pub(crate) struct Mounted {
-    at: PathBuf,
-    device: Option<Loop>,
+    /// Where files are to be saved.
+    pub(crate) root: PathBuf,
+    /// In the order of mounting.
+    mounts: Vec<PathBuf>,
+    devices: Vec<Loop>,
 }
 
 impl Mounted {
-    pub(crate) fn new(kind: &Kind, image: &Path, at: &Path) -> io::Result<Self> {
+    /// Mounts the file system on `disks`, in the directory `at`.
+    pub(crate) fn new(kind: &Kind, disks: &[PathBuf], at: &Path) -> io::Result<Self> {
         let _meanwhile = LOOP_DEVICES.read().unwrap_or_else(PoisonError::into_inner);
-        let device = Loop::new(image)?;
-        let options = CString::new(kind.options)?;
-        let flags = MountFlags::empty();
-        mount(&device.path, at, kind.driver, flags, options.as_c_str())?;
-        Ok(Self {
-            at: at.to_owned(),
-            device: Some(device),
-        })
+        let devices = disks.iter().map(|disk| Loop::new(disk));
+        let devices = devices.collect::<io::Result<Vec<_>>>()?;
+        let mut options = kind.options.to_owned();
+        if let Some(journal) = &kind.journal {
+            options = format!("{}{}", journal.mount_option, devices[1].path);
+        }
+        let mut mounted = Self {
+            root: at.to_owned(),
+            mounts: Vec::new(),
+            devices,
+        };
+        let device = mounted.devices[0].path.clone();
+        mounted.mount(&device, at.to_owned(), kind.driver, &options)?;
+        match kind.top {
+            Top::Nothing => {}
+            Top::Overlay => mounted.mount_overlay()?,
+            Top::Encrypted => mounted.unlock()?,
+        }
+        Ok(mounted)
+    }
+
+    fn mount(&mut self, source: &str, at: PathBuf, driver: &str, options: &str) -> io::Result<()> {
+        let options = CString::new(options)?;
+        mount(source, &at, driver, MountFlags::empty(), options.as_c_str())?;
+        self.mounts.push(at);
+        Ok(())
+    }
+
+    fn mount_overlay(&mut self) -> io::Result<()> {
+        let part = |name: &str| self.root.join(name);
+        let parts = ["lower", "upper", "work", "merged"].map(part);
+        for directory in &parts {
+            fs::create_dir_all(directory)?;
+        }
+        let [lower, upper, work, merged] = parts;
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            lower.display(),
+            upper.display(),
+            work.display()
+        );
+        self.root.clone_from(&merged);
+        self.mount("overlay", merged, "overlay", &options)
+    }
+
+    /// Gives the kernel the key of the encrypted directory, which is made if there is none.
+    fn unlock(&mut self) -> io::Result<()> {
+        let mut xfs_io = Command::new("xfs_io");
+        xfs_io.args(["-c", "add_enckey"]).arg(&self.root);
+        let (input, output) = (Stdio::piped(), Stdio::piped());
+        let mut adding = xfs_io.stdin(input).stdout(output).spawn()?;
+        adding.stdin.take().expect("a pipe").write_all(&KEY)?;
+        let output = String::from_utf8_lossy(&adding.wait_with_output()?.stdout).into_owned();
+        let identifier = output.split_whitespace().last().unwrap_or_default();
+        self.root.push(SECRET);
+        if !self.root.exists() {
+            fs::create_dir(&self.root)?;
+            let policy = format!("set_encpolicy -v 2 {identifier}");
+            run(&["xfs_io", "-c", &policy], &[], &self.root);
+        }
+        Ok(())
     }
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
         let _meanwhile = LOOP_DEVICES.read().unwrap_or_else(PoisonError::into_inner);
-        // Something may still be closing a file there.
-        for _ in 0..500 {
-            if unmount(&self.at, UnmountFlags::empty()).is_ok() {
-                return drop(self.device.take());
-            }
-            sleep(Duration::from_millis(2));
+        for at in self.mounts.iter().rev() {
+            // Something may still be closing a file there.
+            let unmounted = (0..500).any(|_| {
+                let result = unmount(at, UnmountFlags::empty());
+                if result.is_err() {
+                    sleep(Duration::from_millis(2));
+                }
+                result.is_ok()
+            });
+            assert!(unmounted, "cannot unmount {}", at.display());
         }
-        panic!("cannot unmount {}", self.at.display());
+        self.devices.clear();
     }
 }
-
 /// A loop device, see loop(4); the device is let go when this is dropped.
 struct Loop {
     device: File,
