@@ -15,7 +15,7 @@ use crate::case::Room;
 use crate::disk::Disks;
 use crate::kinds::{Holds, Kind};
 use crate::library::{self, Batch, Way};
-use crate::volume::Mounted;
+use crate::volume::{Mounted, Purpose};
 use crate::workload::without_o_tmpfile;
 use crate::Tally;
 
@@ -152,8 +152,8 @@ impl Row {
         let room = Room::new(self.kind);
         let disks = Disks::<()>::new(&room.disks, &self.kind.sizes());
         self.kind.make(&disks.paths);
-        let mount = || Mounted::new(self.kind, &disks.paths, &room.mounted);
-        let mounted = mount().expect("a new file system");
+        let mount = |purpose| Mounted::new(self.kind, &disks.paths, &room.mounted, purpose);
+        let mounted = mount(Purpose::Work).expect("a new file system");
         let targets = self.work.targets(&mounted.root);
         for directory in DIRECTORIES {
             fs::create_dir(mounted.root.join(directory)).expect("room for a directory");
@@ -172,10 +172,11 @@ impl Row {
 
         let reports = saved.iter().flatten().copied().collect();
         let mut wrong: Vec<_> = saved.iter().cloned().filter_map(Result::err).collect();
-        match mount() {
+        match mount(Purpose::Look) {
             Err(error) => wrong.push(format!("cannot be mounted: {error}")),
-            Ok(_mounted) => {
-                let known = targets.iter().zip(saved);
+            Ok(mounted) => {
+                let left = self.work.targets(&mounted.root);
+                let known = left.iter().zip(saved);
                 let known = known.filter_map(|(target, report)| Some((target, report.ok()?)));
                 wrong.extend(known.filter_map(|(target, report)| self.check(target, report).err()));
             }

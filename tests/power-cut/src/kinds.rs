@@ -20,8 +20,8 @@ pub(crate) struct Kind {
     pub(crate) top: Top,
     /// Where its superblocks are: a torn one it cannot mount, which is nobody else's fault.
     pub(crate) superblocks: &'static [usize],
-    /// How much of it is left free at the start, so that freed blocks are soon used again.
-    pub(crate) space: Option<u64>,
+    /// Whether it is nearly full from the start, so that freed blocks are soon used again.
+    pub(crate) tight: bool,
     pub(crate) rows: Rows,
     pub(crate) promised: Promised,
     /// Orders by hand of which nothing may be found.
@@ -124,8 +124,6 @@ impl Holds {
 }
 
 const MIB: usize = 1 << 20;
-/// As little free space as the workload needs.
-const TIGHT: Option<u64> = Some(16 << 20);
 
 /// Right where there is a journal.
 const SYNCED: &[&str] = &["T w f L D", "T w f L f D"];
@@ -156,7 +154,7 @@ const EXT4: Kind = Kind {
     journal: None,
     top: Top::Nothing,
     superblocks: &[1024],
-    space: TIGHT,
+    tight: true,
     rows: Rows::All,
     promised: EVERYTHING,
     right: WRITTEN_OUT,
@@ -177,7 +175,7 @@ const XFS: Kind = Kind {
     journal: None,
     top: Top::Nothing,
     superblocks: &[],
-    space: TIGHT,
+    tight: true,
     rows: Rows::All,
     promised: EVERYTHING,
     right: WRITTEN_OUT,
@@ -192,17 +190,17 @@ const BTRFS: Kind = Kind {
     journal: None,
     top: Top::Nothing,
     superblocks: &[64 << 10, 64 << 20],
-    space: None,
+    tight: false,
     rows: Rows::All,
     promised: EVERYTHING,
-    right: SYNCED,
+    right: &["T w f L D", "T w f L f D", "T w s L f", "T w s L C f"],
     wrong: &["T w L D", "T w f L", "T w l f r", "T w s L D"],
 };
 const NO_JOURNAL_EXT4: Kind = Kind {
     name: "ext4 without journal",
     make: &["mkfs.ext4", "-qFb4096", "-O^has_journal"],
     promised: NO_JOURNAL,
-    right: &[],
+    right: &["N w f r D A"],
     wrong: &[],
     ..EXT4
 };
@@ -210,7 +208,7 @@ const EXT2: Kind = Kind {
     name: "ext2",
     driver: "ext2",
     make: &["mkfs.ext2", "-qF"],
-    space: None,
+    tight: false,
     ..NO_JOURNAL_EXT4
 };
 
@@ -278,7 +276,7 @@ pub(crate) const KINDS: &[Kind] = &[
         driver: "ext3",
         make: &["mkfs.ext3", "-qFb4096"],
         // It has no fallocate(2).
-        space: None,
+        tight: false,
         ..EXT4_VARIANT
     },
     Kind {
@@ -290,6 +288,8 @@ pub(crate) const KINDS: &[Kind] = &[
             mount_option: "journal_path=",
         }),
         right: SYNCED,
+        // Its flush is of the other disk.
+        wrong: &["T w s L D"],
         ..EXT4_VARIANT
     },
     Kind {

@@ -102,7 +102,7 @@ fn main() -> ExitCode {
     };
     own_mounts();
     let mut total = job.cut_power();
-    if matches!(job.place, Place::Here) {
+    if matches!(job.place, Place::Here) && job.orders.is_empty() {
         total += job.fail_disks();
     }
     println!("\n{} points", total.points);
@@ -137,13 +137,16 @@ impl Job {
             (None, Some(directory)) => Place::Judge(directory),
             _ => return Err("--record or --judge, not both".into()),
         };
+        let stride = arguments.opt_value_from_str("--one-in")?.unwrap_or(1);
+        let orders: Vec<_> = arguments.values_from_str("--order")?;
         let job = Self {
             thoroughness: Thoroughness {
-                stride: arguments.opt_value_from_str("--one-in")?.unwrap_or(1),
+                stride,
                 subsets: arguments.opt_value_from_str("--subsets")?.unwrap_or(4),
+                sample: stride > 1 && orders.is_empty(),
             },
             only: arguments.values_from_str("--only")?,
-            orders: arguments.values_from_str("--order")?,
+            orders,
             promised: arguments.contains("--promised"),
             place,
         };
@@ -192,9 +195,13 @@ impl Job {
         self.on_each_kind(|kind| {
             let cases = Case::all(kind).into_iter();
             let wanted = |case: &Case| {
-                is_among(&case.order.name(), &self.orders)
+                let asked_for = match &self.orders[..] {
+                    [] => case.is_of_table(),
+                    orders => is_among(&case.order.name(), orders),
+                };
+                asked_for
                     && (!self.promised || case.is_promised())
-                    && (self.thoroughness.is_everything() || case.is_of_sample())
+                    && (!self.thoroughness.sample || case.is_of_sample())
             };
             let mut total = Tally::default();
             for case in cases.filter(wanted) {

@@ -22,14 +22,15 @@ pub(crate) enum Order {
 pub(crate) struct ByHand {
     /// A letter for each step:
     ///
-    /// - `T` open a file without a name
+    /// - `T` open a file without a name, `N` one with a temporary name
     /// - `w` write it
     /// - `s` write it out and wait, without a flush: sync_file_range(2)
     /// - `f` fsync(2) of the file, `d` fdatasync(2)
     /// - `L` give it its name; to replace a file, this is `l` and `r`
     /// - `l` give it a temporary name
     /// - `r` rename that
-    /// - `D` fsync(2) of the directory
+    /// - `C` somebody else's commit of the transaction, without what is dirty of any file; btrfs only
+    /// - `D` fsync(2) of the directory, `A` of the one that the file was opened in
     pub(crate) steps: &'static str,
     pub(crate) level: Durability,
 }
@@ -39,7 +40,7 @@ const fn by_hand(level: Durability, steps: &'static str) -> ByHand {
 }
 
 /// Right ones and wrong ones; which is which on a file system is said in `kinds.rs`.
-pub(crate) const BY_HAND: [ByHand; 10] = [
+pub(crate) const BY_HAND: [ByHand; 13] = [
     by_hand(Durability::Full, "T w f L D"),
     by_hand(Durability::Full, "T w f L f D"),
     by_hand(Durability::Full, "T w L D"),
@@ -50,6 +51,9 @@ pub(crate) const BY_HAND: [ByHand; 10] = [
     by_hand(Durability::Full, "T w s L D"),
     by_hand(Durability::Full, "T w s l r D"),
     by_hand(Durability::Full, "T w s L f"),
+    by_hand(Durability::Full, "T w s L C f"),
+    by_hand(Durability::Full, "N w f r D"),
+    by_hand(Durability::Full, "N w f r D A"),
 ];
 
 impl Order {
@@ -116,16 +120,26 @@ impl ByHand {
     fn save(self, root: &Path, save: &Save) -> io::Result<()> {
         let path = root.join(&save.path);
         let directory = save.directory(root);
+        let opened_in = save.opened_in(root);
         let name = save.path.replace('/', "-");
-        let temporary = directory.join(format!(".linkable-{name}-{}.tmp", save.version));
+        let name = format!(".linkable-{name}-{}.tmp", save.version);
+        let named = self.steps.starts_with('N');
+        let temporary = if named { &opened_in } else { &directory }.join(name);
         let mut file = None;
         for step in self.steps.split(' ') {
-            if step == "T" {
-                file = Some(open(&save.opened_in(root), save.flags())?);
-                continue;
-            }
-            let file = file.as_ref().expect("T comes first");
             match step {
+                "T" => file = Some(open(&opened_in, libc::O_TMPFILE | save.flags())?),
+                "N" => {
+                    file = Some(open(
+                        &temporary,
+                        libc::O_CREAT | libc::O_EXCL | save.flags(),
+                    )?)
+                }
+                _ => {}
+            }
+            let file = file.as_ref().expect("T or N comes first");
+            match step {
+                "T" | "N" => {}
                 "w" => save.fill(file)?,
                 "s" => write_out(file)?,
                 "f" => file.sync_all()?,
@@ -137,7 +151,9 @@ impl ByHand {
                 }
                 "l" => link(file, &temporary)?,
                 "r" => fs::rename(&temporary, &path)?,
+                "C" => commit_transaction(file)?,
                 "D" => sync_directory(&directory)?,
+                "A" => sync_directory(&opened_in)?,
                 _ => unreachable!("{step} is no step"),
             }
         }
@@ -145,12 +161,10 @@ impl ByHand {
     }
 }
 
-fn open(directory: &Path, flags: i32) -> io::Result<File> {
+fn open(path: &Path, flags: i32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(MODE);
-    options
-        .custom_flags(libc::O_TMPFILE | flags)
-        .open(directory)
+    options.custom_flags(flags).open(path)
 }
 
 fn link(file: &File, path: &Path) -> io::Result<()> {
@@ -170,6 +184,21 @@ fn write_out(file: &File) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+const BTRFS_IOC_START_SYNC: libc::c_ulong = 0x8008_9418;
+const BTRFS_IOC_WAIT_SYNC: libc::c_ulong = 0x4008_9416;
+
+/// Commits the running transaction of a btrfs, as the kernel does every 30 s and at a snapshot.
+fn commit_transaction(file: &File) -> io::Result<()> {
+    let mut number = 0_u64;
+    for request in [BTRFS_IOC_START_SYNC, BTRFS_IOC_WAIT_SYNC] {
+        // SAFETY: the first writes a number of this size there, and the second reads one.
+        if unsafe { libc::ioctl(file.as_raw_fd(), request, &raw mut number) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {

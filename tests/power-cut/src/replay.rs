@@ -12,7 +12,7 @@ use crate::disk::Event;
 use crate::judge::{judge, Known, Verdict};
 use crate::kinds::Kind;
 use crate::recording::{Recording, BLOCK};
-use crate::volume::Mounted;
+use crate::volume::{Mounted, Purpose};
 
 /// The bytes that a disk writes all or none of.
 const SECTOR: usize = 512;
@@ -113,7 +113,7 @@ impl Replay<'_> {
                 .expect("room for the image");
         }
         drop(images);
-        let mounted = match Mounted::new(self.kind, self.images, self.at) {
+        let mounted = match Mounted::new(self.kind, self.images, self.at, Purpose::Look) {
             Ok(mounted) => mounted,
             Err(error) => {
                 self.tell(&format!("cannot be mounted: {error}"));

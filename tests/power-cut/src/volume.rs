@@ -20,6 +20,8 @@ static LOOP_DEVICES: RwLock<()> = RwLock::new(());
 
 /// The key of the encrypted directory.
 const KEY: [u8; 64] = [11; 64];
+/// The directory of the file system that an overlayfs writes to.
+const UPPER: &str = "upper";
 /// The encrypted directory.
 const SECRET: &str = "secret";
 
@@ -45,6 +47,10 @@ impl Kind {
             .map(|(journal, device)| format!("{}{}", journal.make_option, device.path))
             .collect();
         run(self.make, &options, &disks[0]);
+        // Or else it is lost with the loop device.
+        if let Some(device) = device {
+            device.device.sync_all().expect("a sound disk");
+        }
     }
 }
 
@@ -56,50 +62,89 @@ fn run(command: &[&str], options: &[String], path: &Path) {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// What an image is mounted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Work,
+    /// To look at what is left. An overlayfs is not mounted for that: it makes a directory first, which can
+    /// take an inode that is in use, where there is no journal and no fsck(8) has run.
+    Look,
+}
+
 /// A mounted image, unmounted when this is dropped.
 pub(crate) struct Mounted {
     /// Where files are to be saved.
     pub(crate) root: PathBuf,
+    /// Until this is dropped.
+    mounts: Option<Mounts>,
+}
+
+/// What is mounted, and on which devices; to be dropped only with [`LOOP_DEVICES`] held.
+struct Mounts {
+    root: PathBuf,
     /// In the order of mounting.
-    mounts: Vec<PathBuf>,
+    points: Vec<PathBuf>,
     devices: Vec<Loop>,
 }
 
 impl Mounted {
     /// Mounts the file system on `disks`, in the directory `at`.
-    pub(crate) fn new(kind: &Kind, disks: &[PathBuf], at: &Path) -> io::Result<Self> {
+    pub(crate) fn new(
+        kind: &Kind,
+        disks: &[PathBuf],
+        at: &Path,
+        purpose: Purpose,
+    ) -> io::Result<Self> {
         let _meanwhile = LOOP_DEVICES.read().unwrap_or_else(PoisonError::into_inner);
+        let mounts = Mounts::new(kind, disks, at, purpose)?;
+        Ok(Self {
+            root: mounts.root.clone(),
+            mounts: Some(mounts),
+        })
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _meanwhile = LOOP_DEVICES.read().unwrap_or_else(PoisonError::into_inner);
+        self.mounts = None;
+    }
+}
+
+impl Mounts {
+    fn new(kind: &Kind, disks: &[PathBuf], at: &Path, purpose: Purpose) -> io::Result<Self> {
         let devices = disks.iter().map(|disk| Loop::new(disk));
         let devices = devices.collect::<io::Result<Vec<_>>>()?;
         let mut options = kind.options.to_owned();
         if let Some(journal) = &kind.journal {
             options = format!("{}{}", journal.mount_option, devices[1].path);
         }
-        let mut mounted = Self {
+        let mut mounts = Self {
             root: at.to_owned(),
-            mounts: Vec::new(),
+            points: Vec::new(),
             devices,
         };
-        let device = mounted.devices[0].path.clone();
-        mounted.mount(&device, at.to_owned(), kind.driver, &options)?;
+        let device = mounts.devices[0].path.clone();
+        mounts.mount(&device, at.to_owned(), kind.driver, &options)?;
         match kind.top {
             Top::Nothing => {}
-            Top::Overlay => mounted.mount_overlay()?,
-            Top::Encrypted => mounted.unlock()?,
+            Top::Overlay if purpose == Purpose::Look => mounts.root.push(UPPER),
+            Top::Overlay => mounts.mount_overlay()?,
+            Top::Encrypted => mounts.unlock()?,
         }
-        Ok(mounted)
+        Ok(mounts)
     }
 
     fn mount(&mut self, source: &str, at: PathBuf, driver: &str, options: &str) -> io::Result<()> {
         let options = CString::new(options)?;
         mount(source, &at, driver, MountFlags::empty(), options.as_c_str())?;
-        self.mounts.push(at);
+        self.points.push(at);
         Ok(())
     }
 
     fn mount_overlay(&mut self) -> io::Result<()> {
         let part = |name: &str| self.root.join(name);
-        let parts = ["lower", "upper", "work", "merged"].map(part);
+        let parts = ["lower", UPPER, "work", "merged"].map(part);
         for directory in &parts {
             fs::create_dir_all(directory)?;
         }
@@ -133,10 +178,9 @@ impl Mounted {
     }
 }
 
-impl Drop for Mounted {
+impl Drop for Mounts {
     fn drop(&mut self) {
-        let _meanwhile = LOOP_DEVICES.read().unwrap_or_else(PoisonError::into_inner);
-        for at in self.mounts.iter().rev() {
+        for at in self.points.iter().rev() {
             // Something may still be closing a file there.
             let unmounted = (0..500).any(|_| {
                 let result = unmount(at, UnmountFlags::empty());
@@ -147,9 +191,9 @@ impl Drop for Mounted {
             });
             assert!(unmounted, "cannot unmount {}", at.display());
         }
-        self.devices.clear();
     }
 }
+
 /// A loop device, see loop(4); the device is let go when this is dropped.
 struct Loop {
     device: File,

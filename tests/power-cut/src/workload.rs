@@ -254,8 +254,8 @@ impl Plan {
         saves
     }
 
-    /// What is there before anything is logged; of the free space, no more than `space` is left.
-    pub(crate) fn prepare(self, root: &Path, space: Option<u64>) -> io::Result<()> {
+    /// What is there before anything is logged; if `tight`, that is nearly all that there is room for.
+    pub(crate) fn prepare(self, root: &Path, tight: bool) -> io::Result<()> {
         for directory in [MANY, ELSEWHERE, BYSTANDER] {
             fs::create_dir(root.join(directory))?;
         }
@@ -266,16 +266,12 @@ impl Plan {
             file.write_all(&Save::before(path).contents())?;
             file.sync_all()?;
         }
-        if let Some(space) = space {
+        if tight {
+            let wanted = (4 + 4 * self.threads as u64) << 20;
             let stat = rustix::fs::statvfs(root)?;
-            let free = stat.f_bavail * stat.f_frsize;
+            let filled = (stat.f_bavail * stat.f_frsize).saturating_sub(wanted);
             let filler = File::create(root.join(BYSTANDER).join("filler"))?;
-            fallocate(
-                &filler,
-                FallocateFlags::empty(),
-                0,
-                free.saturating_sub(space).max(1),
-            )?;
+            fallocate(&filler, FallocateFlags::empty(), 0, filled.max(1))?;
         }
         sync_file_system(root)
     }
