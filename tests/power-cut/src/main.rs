@@ -45,6 +45,7 @@ use rustix::thread::{unshare_unsafe, UnshareFlags};
 use crate::case::{Case, Thoroughness};
 use crate::kinds::{Kind, KINDS};
 use crate::recording::Recording;
+use crate::workload::{write_mapped, WRITE_MAPPED};
 
 /// What was asked for.
 struct Job {
@@ -93,6 +94,15 @@ impl AddAssign for Tally {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(WRITE_MAPPED) {
+        return match write_mapped() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("power-cut: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let job = match Job::from_arguments() {
         Ok(job) => job,
         Err(error) => {

@@ -127,15 +127,11 @@ impl ByHand {
         let temporary = if named { &opened_in } else { &directory }.join(name);
         let mut file = None;
         for step in self.steps.split(' ') {
-            match step {
-                "T" => file = Some(open(&opened_in, libc::O_TMPFILE | save.flags())?),
-                "N" => {
-                    file = Some(open(
-                        &temporary,
-                        libc::O_CREAT | libc::O_EXCL | save.flags(),
-                    )?)
-                }
-                _ => {}
+            if step == "T" {
+                file = Some(open(&opened_in, libc::O_TMPFILE | save.flags())?);
+            } else if step == "N" {
+                let new = libc::O_CREAT | libc::O_EXCL;
+                file = Some(open(&temporary, new | save.flags())?);
             }
             let file = file.as_ref().expect("T or N comes first");
             match step {

@@ -1,9 +1,10 @@
 //! What is done to the file system before the power is cut: files are saved, and others disturb.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::thread;
 
@@ -164,11 +165,30 @@ impl Save {
     }
 }
 
-/// Writes all of a file of this length through mmap(2).
+/// The argument with which this program is a process that does nothing but [`write_mapped`].
+pub(crate) const WRITE_MAPPED: &str = "--write-mapped";
+
+/// Writes all of a file of this length through mmap(2), in another process: a page fault that waits for
+/// the disk keeps this one from mapping memory, which the disk, in this process, may have to do first.
 fn copy_into_mapped(file: &File, bytes: &[u8]) -> io::Result<()> {
+    let mut writer = Command::new("/proc/self/exe");
+    writer.arg(WRITE_MAPPED).stdout(file.try_clone()?);
+    let mut writer = writer.stdin(Stdio::piped()).spawn()?;
+    writer.stdin.take().expect("a pipe").write_all(bytes)?;
+    if writer.wait()?.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other("a mapped file was not written"))
+    }
+}
+
+/// Copies standard input into standard output, which is a file that is mapped for it.
+pub(crate) fn write_mapped() -> io::Result<()> {
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes)?;
     // SAFETY: nobody else has this file, so nobody truncates it.
-    let mut map = unsafe { memmap2::MmapMut::map_mut(file) }?;
-    map.copy_from_slice(bytes);
+    let mut map = unsafe { memmap2::MmapMut::map_mut(&io::stdout()) }?;
+    map.copy_from_slice(&bytes);
     Ok(())
 }
 
@@ -269,9 +289,9 @@ impl Plan {
         if tight {
             let wanted = (4 + 4 * self.threads as u64) << 20;
             let stat = rustix::fs::statvfs(root)?;
-            let filled = (stat.f_bavail * stat.f_frsize).saturating_sub(wanted);
-            let filler = File::create(root.join(BYSTANDER).join("filler"))?;
-            fallocate(&filler, FallocateFlags::empty(), 0, filled.max(1))?;
+            let surplus = (stat.f_bavail * stat.f_frsize).saturating_sub(wanted);
+            let ballast = File::create(root.join(BYSTANDER).join("ballast"))?;
+            fallocate(&ballast, FallocateFlags::empty(), 0, surplus.max(1))?;
         }
         sync_file_system(root)
     }
