@@ -139,6 +139,7 @@ impl Case {
             },
             // Where something is to be found, every point may be the one, and one is enough.
             stride: if until_found { 1 } else { thoroughness.stride },
+            disturbed: self.plan.disturbed,
             until_found,
             seed: 1,
             told: self.must_be_kept(recording),
@@ -189,6 +190,8 @@ impl Case {
                 let has_journal = self.kind.promised.contents == Holds::Always;
                 has_journal && way.level == Durability::None
             }
+            // What it leaves is what any replace may, if somebody else syncs half way.
+            Order::ByHand(order) if order.steps == "T w l f r" && self.plan.disturbed => false,
             Order::ByHand(order) => self.kind.wrong.contains(&order.steps),
         }
     }
