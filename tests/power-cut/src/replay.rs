@@ -26,6 +26,7 @@ struct Pending<'a> {
 }
 
 /// How the points are tried.
+#[allow(clippy::struct_excessive_bools)] // Each is a question of its own.
 pub(crate) struct Replay<'a> {
     pub(crate) kind: &'a Kind,
     pub(crate) level: Durability,
