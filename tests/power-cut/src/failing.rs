@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use linkable::{Durability, LinkableFile, PublishError, PublishErrorKind};
+use linkable::{Durability, LinkableFile, PublishError, PublishErrorKind, SyncMethod};
 
 use crate::case::Room;
 use crate::disk::Disks;
@@ -209,7 +209,12 @@ fn new() -> Vec<u8> {
 }
 
 fn way(level: Durability, batch: bool) -> Way {
-    Way { level, batch }
+    let method = SyncMethod::Automatic;
+    Way {
+        level,
+        batch,
+        method,
+    }
 }
 
 /// Saves a file, and checks what comes back if that fails.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use linkable::{
     Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishError, PublishOptions,
+    SyncMethod,
 };
 
 /// The mode of every file.
@@ -18,28 +19,45 @@ pub(crate) struct Way {
     pub(crate) level: Durability,
     /// Many files at once.
     pub(crate) batch: bool,
+    pub(crate) method: SyncMethod,
 }
 
 impl Way {
     /// Every way, in the order of the table. A new option gets its rows here.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         use Durability::{Contents, Full, None};
-        let single = [None, Contents, Full].map(|level| Self {
+        use SyncMethod::{Automatic, FileSystem, Fsync};
+        let way = |level, batch, method| Self {
             level,
-            batch: false,
+            batch,
+            method,
+        };
+        let single = [None, Contents, Full].map(|level| way(level, false, Automatic));
+        let batch = [Contents, Full].map(|level| way(level, true, Automatic));
+        let by_method = [Fsync, FileSystem].map(|method| {
+            [Contents, Full].map(|level| [false, true].map(|batch| way(level, batch, method)))
         });
-        let batch = [Contents, Full].map(|level| Self { level, batch: true });
-        single.into_iter().chain(batch)
+        let by_method = by_method.into_iter().flatten().flatten();
+        single.into_iter().chain(batch).chain(by_method)
+    }
+
+    /// Whether the library chooses how to sync.
+    pub(crate) fn is_automatic(self) -> bool {
+        self.method == SyncMethod::Automatic
     }
 
     pub(crate) fn name(self) -> String {
         let batch = if self.batch { " batch" } else { "" };
-        format!("{:?}{batch}", self.level)
+        let method = match self.method {
+            SyncMethod::Automatic => String::new(),
+            method => format!(" {method:?}"),
+        };
+        format!("{:?}{batch}{method}", self.level)
     }
 
     fn options(self) -> PublishOptions {
         let mut options = PublishOptions::new();
-        options.durability(self.level);
+        options.durability(self.level).sync_method(self.method);
         options
     }
 
@@ -72,9 +90,9 @@ impl Batch {
 
     pub(crate) fn add(&mut self, file: LinkableFile, path: &Path, replace: bool) {
         if replace {
-            self.0.replace(file, path);
+            self.0.add_replacing(file, path);
         } else {
-            self.0.publish(file, path);
+            self.0.add(file, path);
         }
     }
 

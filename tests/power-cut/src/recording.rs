@@ -15,7 +15,7 @@ pub(crate) const BLOCK: usize = 4096;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Recording {
-    /// The kernel that ran the workload, as uname(2) calls it.
+    /// The kernel that ran the workload, as procfs calls it.
     pub(crate) release: String,
     /// What was on each disk before: the offset and bytes of each block that is not all zero.
     pub(crate) before: Vec<Vec<(usize, ByteBuf)>>,
