@@ -60,11 +60,22 @@ impl Case {
         cases
     }
 
-    /// Whether this row is worth its time where only a sample is tried: it can fail, and no other
-    /// kind of file system has one that is much the same.
+    /// Whether this row is worth its time where only a sample is tried: it can fail, and no other one
+    /// is much the same. The whole table is one command.
     pub(crate) fn is_of_sample(&self) -> bool {
-        let can_fail = self.is_promised() || self.must_be_found() || self.is_right();
-        can_fail && (self.kind.rows == Rows::All || self.plan == Plan::FOUR)
+        let is_variant = self.kind.rows == Rows::Variant;
+        match self.order {
+            Order::Library(way) => {
+                self.is_promised()
+                    && way.is_automatic()
+                    && if is_variant {
+                        self.plan == Plan::FOUR && !way.batch
+                    } else {
+                        self.plan != Plan::DISTURBED
+                    }
+            }
+            Order::ByHand(_) => self.must_be_found() && !is_variant && self.plan == Plan::ALONE,
+        }
     }
 
     /// Whether this row is one of the table.
@@ -116,6 +127,7 @@ impl Case {
             Ok(()) => Vec::new(),
         };
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+        let release = release.trim().to_owned();
         Recording::new(release, &before, disks.log.stop())
     }
 
