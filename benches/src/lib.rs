@@ -8,9 +8,6 @@
 
 pub mod charts;
 pub mod groups;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../tests/common/kernel.rs"]
-mod kernel;
 pub mod machine;
 pub mod markdown;
 pub mod methods;

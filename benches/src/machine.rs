@@ -8,8 +8,7 @@ use std::process::Command;
 use std::thread;
 
 use rustix::system::uname;
-
-use crate::volume::run;
+use testbed::run;
 
 /// The crates whose versions make a difference.
 const CRATES: [&str; 8] = [
@@ -47,12 +46,12 @@ impl Machine {
         let machine = system.machine().to_string_lossy();
         let find = ["-n", "-o", "FSTYPE", "-T"];
         Ok(Self {
-            date: run(Command::new("date").args(["-u", "+%F"]))?,
+            date: line_of(Command::new("date").args(["-u", "+%F"]))?,
             system: format!(
                 "Linux {release}, {machine}, {} × {processors}",
                 processor()?
             ),
-            images_on: run(Command::new("findmnt").args(find).arg(env::temp_dir()))?,
+            images_on: line_of(Command::new("findmnt").args(find).arg(env::temp_dir()))?,
             crates: versions()?,
             remark: String::new(),
         })
@@ -70,6 +69,11 @@ impl Machine {
         } = self;
         format!("{system}, images of file systems on {images_on}, {date}{remark}")
     }
+}
+
+/// The line that a program prints.
+fn line_of(command: &mut Command) -> io::Result<String> {
+    Ok(run(command)?.trim().to_owned())
 }
 
 fn processor() -> io::Result<String> {

@@ -56,8 +56,9 @@ pub(super) fn batch(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
 fn one_directory(volume: &Volume, effort: Effort) -> io::Result<Table> {
     let methods = [
         together(ours::BATCH),
+        together(ours::BATCH_FILE_SYSTEM),
+        together(ours::BATCH_FSYNC),
         together(bare::BATCH),
-        together(ours::BATCH_EACH_FILE),
         one_by_one(ours::REPLACE_DURABLE),
         one_by_one(peers::TEMPFILE_DURABLE),
         one_by_one(peers::CAP_STD_EXT),
@@ -69,9 +70,9 @@ fn one_directory(volume: &Volume, effort: Effort) -> io::Result<Table> {
     Ok(Table::new(titles::BATCH, effort, &methods).with(String::new(), &times, 0))
 }
 
-/// From how many files on one flush for all is faster.
+/// From how many files on one flush for all is faster than one for each.
 fn few_files(volume: &Volume, effort: Effort) -> io::Result<Table> {
-    let methods = [ours::BATCH_FILE_SYSTEM, ours::BATCH_EACH_FILE].map(together);
+    let methods = [ours::BATCH, ours::BATCH_FILE_SYSTEM, ours::BATCH_FSYNC].map(together);
     let rounds = effort.rounds(11);
     let title = "A few files in one directory, contents and name synced";
     let mut table = Table::new(title, format!("{rounds} rounds"), &methods);
@@ -83,7 +84,11 @@ fn few_files(volume: &Volume, effort: Effort) -> io::Result<Table> {
 }
 
 fn many_directories(volume: &Volume, effort: Effort) -> io::Result<Table> {
-    let methods = [together(ours::BATCH), together(bare::BATCH)];
+    let methods = [
+        together(ours::BATCH),
+        together(ours::BATCH_FILE_SYSTEM),
+        together(bare::BATCH),
+    ];
     let rounds = effort.rounds(3);
     let [some, many] = [10_000, 100_000].map(|files| effort.files(files));
     let directories = effort.files(100);

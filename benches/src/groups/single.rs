@@ -4,8 +4,9 @@ use std::io;
 use std::thread;
 use std::time::Instant;
 
+use testbed::{deny, Rule};
+
 use super::{describe, titles, Effort};
-use crate::kernel::{deny, Rule};
 use crate::methods::{bare, ours, peers, Method, Syncs};
 use crate::place::{Place, Target};
 use crate::race::{each, race, Run};
@@ -111,6 +112,7 @@ pub(super) fn replace(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>>
     let methods = [
         ours::REPLACE,
         bare::REPLACE,
+        bare::REPLACE_BY_LINK,
         bare::REPLACE_ONLY,
         peers::TEMPFILE,
         peers::TEMPFILE_FAST,
@@ -124,12 +126,14 @@ pub(super) fn replace(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>>
 pub(super) fn contents(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
     let new = [
         ours::PUBLISH_SYNCED,
+        ours::PUBLISH_SYNCED_FSYNC,
         bare::PUBLISH_SYNCED,
         peers::TEMPFILE_NOCLOBBER_SYNCED,
         peers::TEMPFILE_FAST_NOCLOBBER_SYNCED,
     ];
     let replace = [
         ours::REPLACE_SYNCED,
+        ours::REPLACE_SYNCED_FSYNC,
         bare::REPLACE_SYNCED,
         peers::TEMPFILE_SYNCED,
         peers::TEMPFILE_FAST_SYNCED,
@@ -144,12 +148,14 @@ pub(super) fn contents(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>
 pub(super) fn full(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
     let new = [
         ours::PUBLISH_DURABLE,
+        ours::PUBLISH_DURABLE_FSYNC,
         bare::PUBLISH_DURABLE,
         peers::ATOMICWRITES_NOCLOBBER,
         peers::TEMPFILE_NOCLOBBER_DURABLE,
     ];
     let replace = [
         ours::REPLACE_DURABLE,
+        ours::REPLACE_DURABLE_FSYNC,
         bare::REPLACE_DURABLE,
         peers::ATOMIC_WRITE_FILE,
         peers::ATOMIC_WRITE_FILE_UNNAMED,

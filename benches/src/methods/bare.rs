@@ -7,14 +7,15 @@ use std::process::Command;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
-    fsync, linkat, open, renameat, renameat_with, syncfs, AtFlags, Mode, OFlags, RenameFlags, CWD,
+    fsync, linkat, open, renameat, renameat_with, statx, syncfs, AtFlags, Mode, OFlags,
+    RenameFlags, StatxFlags, CWD,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
+use testbed::run;
 
 use super::{Litter, Method, Role, SaveAll, SaveTree, Syncs, Taken};
 use crate::place::{Place, Target};
-use crate::volume::run;
 
 const MODE: Mode = Mode::from_raw_mode(0o666);
 const UNNAMED: OFlags = OFlags::WRONLY.union(OFlags::TMPFILE).union(OFlags::CLOEXEC);
@@ -56,8 +57,8 @@ pub const PUBLISH_DURABLE: Method = Method {
     ..PUBLISH
 };
 
-/// Replaces a file, which may be missing: a link, and if that fails a link to a temporary name and a
-/// rename.
+/// What linkable does to replace a file, which may be missing: a look, and if there is a file, a link
+/// to a temporary name and a rename.
 pub const REPLACE: Method = Method {
     name: "system calls alone",
     role: Role::SystemCalls,
@@ -66,7 +67,7 @@ pub const REPLACE: Method = Method {
     litter: Litter::WhileReplacing,
     save: |place, target, contents| {
         let file = unnamed(place.path(), contents)?;
-        link_or_replace(&file, place, target)
+        look_and_replace(&file, CWD, (&place.temporary, &target.path))
     },
 };
 
@@ -76,7 +77,7 @@ pub const REPLACE_SYNCED: Method = Method {
     save: |place, target, contents| {
         let file = unnamed(place.path(), contents)?;
         fsync(&file)?;
-        link_or_replace(&file, place, target)
+        look_and_replace(&file, CWD, (&place.temporary, &target.path))
     },
     ..REPLACE
 };
@@ -88,19 +89,32 @@ pub const REPLACE_DURABLE: Method = Method {
         let file = unnamed(place.path(), contents)?;
         let directory = directory(place.path())?;
         fsync(&file)?;
-        link_or_replace(&file, place, target)?;
+        let temporary = place.temporary.file_name().unwrap_or_default();
+        look_and_replace(&file, &directory, (temporary, target.name.as_os_str()))?;
         Ok(fsync(&directory)?)
     },
     ..REPLACE
 };
 
-/// Without the first link, for callers who know that there is a file.
-pub const REPLACE_ONLY: Method = Method {
-    name: "system calls alone, without the first link",
+/// With a link that fails in place of the look.
+pub const REPLACE_BY_LINK: Method = Method {
+    name: "system calls alone, with a link that fails first",
     save: |place, target, contents| {
         let file = unnamed(place.path(), contents)?;
-        link(&file, CWD, &place.temporary)?;
-        Ok(renameat(CWD, &place.temporary, CWD, &target.path)?)
+        match link(&file, CWD, &target.path) {
+            Err(Errno::EXIST) => link_and_rename(&file, CWD, (&place.temporary, &target.path)),
+            linked => Ok(linked?),
+        }
+    },
+    ..REPLACE
+};
+
+/// Without the look, for callers who know that there is a file.
+pub const REPLACE_ONLY: Method = Method {
+    name: "system calls alone, without a look",
+    save: |place, target, contents| {
+        let file = unnamed(place.path(), contents)?;
+        link_and_rename(&file, CWD, (&place.temporary, &target.path))
     },
     ..REPLACE
 };
@@ -202,7 +216,7 @@ fn save_all(places: &[Place], targets: &[(usize, Target)], contents: &[u8]) -> i
             .collect::<io::Result<Vec<_>>>()?;
         syncfs(&directories[0])?;
         for ((at, target), file) in targets.iter().zip(&files) {
-            link_or_replace(file, &places[*at], target)?;
+            look_and_replace(file, CWD, (&places[*at].temporary, &target.path))?;
         }
     }
     for directory in &directories {
@@ -235,12 +249,28 @@ fn link(file: &File, directory: impl AsFd, name: impl Arg) -> rustix::io::Result
     linkat(file, "", directory, name, AtFlags::EMPTY_PATH)
 }
 
-fn link_or_replace(file: &File, place: &Place, target: &Target) -> io::Result<()> {
-    match link(file, CWD, &target.path) {
-        Err(Errno::EXIST) => {
-            link(file, CWD, &place.temporary)?;
-            Ok(renameat(CWD, &place.temporary, CWD, &target.path)?)
+/// The names are a temporary one and the final one.
+fn look_and_replace<N: AsRef<Path>>(
+    file: &File,
+    directory: impl AsFd,
+    (temporary, name): (N, N),
+) -> io::Result<()> {
+    let no_follow = AtFlags::SYMLINK_NOFOLLOW;
+    match statx(&directory, name.as_ref(), no_follow, StatxFlags::INO) {
+        Err(Errno::NOENT) => Ok(link(file, directory, name.as_ref())?),
+        looked => {
+            looked?;
+            link_and_rename(file, directory, (temporary, name))
         }
-        linked => Ok(linked?),
     }
+}
+
+fn link_and_rename<N: AsRef<Path>>(
+    file: &File,
+    directory: impl AsFd,
+    (temporary, name): (N, N),
+) -> io::Result<()> {
+    let (temporary, name) = (temporary.as_ref(), name.as_ref());
+    link(file, &directory, temporary)?;
+    Ok(renameat(&directory, temporary, &directory, name)?)
 }

@@ -3,11 +3,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
-use linkable::{
-    BatchSync, Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishOptions,
-};
+use linkable::{Durability, OpenOptionsAnonymousExt, PublishBatch, PublishOptions, SyncMethod};
 
 use super::{Litter, Method, Role, SaveAll, SaveTree, Syncs, Taken};
 use crate::place::{Place, Target};
@@ -29,11 +26,27 @@ pub const PUBLISH_SYNCED: Method = Method {
     ..PUBLISH
 };
 
+/// The same with a flush for the file.
+pub const PUBLISH_SYNCED_FSYNC: Method = Method {
+    name: "**linkable**, `publish`, `Fsync`",
+    save: |place, target, contents| {
+        save_by_fsync(place, target, contents, false, Durability::Contents)
+    },
+    ..PUBLISH_SYNCED
+};
+
 /// A new file at the level `Full`.
 pub const PUBLISH_DURABLE: Method = Method {
     syncs: Syncs::FileAndDirectory,
     save: |place, target, contents| save(place, target, contents, false, Durability::Full),
     ..PUBLISH
+};
+
+/// The same with one flush for the file and one for the directory.
+pub const PUBLISH_DURABLE_FSYNC: Method = Method {
+    name: PUBLISH_SYNCED_FSYNC.name,
+    save: |place, target, contents| save_by_fsync(place, target, contents, false, Durability::Full),
+    ..PUBLISH_DURABLE
 };
 
 /// A new file or a replaced one, not synced.
@@ -53,11 +66,27 @@ pub const REPLACE_SYNCED: Method = Method {
     ..REPLACE
 };
 
+/// The same with a flush for the file.
+pub const REPLACE_SYNCED_FSYNC: Method = Method {
+    name: "**linkable**, `replace`, `Fsync`",
+    save: |place, target, contents| {
+        save_by_fsync(place, target, contents, true, Durability::Contents)
+    },
+    ..REPLACE_SYNCED
+};
+
 /// A new file or a replaced one at the level `Full`.
 pub const REPLACE_DURABLE: Method = Method {
     syncs: Syncs::FileAndDirectory,
     save: |place, target, contents| save(place, target, contents, true, Durability::Full),
     ..REPLACE
+};
+
+/// The same with one flush for the file and one for the directory.
+pub const REPLACE_DURABLE_FSYNC: Method = Method {
+    name: REPLACE_SYNCED_FSYNC.name,
+    save: |place, target, contents| save_by_fsync(place, target, contents, true, Durability::Full),
+    ..REPLACE_DURABLE
 };
 
 /// Only opens a file, which is dropped without a name.
@@ -101,20 +130,20 @@ pub const BATCH: Method<SaveAll> = Method {
     syncs: Syncs::FileAndDirectory,
     taken: Taken::Replaced,
     litter: Litter::WhileReplacing,
-    save: |places, targets, contents| save_all(places, targets, contents, BatchSync::Automatic),
+    save: |places, targets, contents| save_all(places, targets, contents, SyncMethod::Automatic),
 };
 
 /// The same with one flush for all files.
 pub const BATCH_FILE_SYSTEM: Method<SaveAll> = Method {
     name: "**linkable**, `PublishBatch`, `FileSystem`",
-    save: |places, targets, contents| save_all(places, targets, contents, BatchSync::FileSystem),
+    save: |places, targets, contents| save_all(places, targets, contents, SyncMethod::FileSystem),
     ..BATCH
 };
 
 /// The same with one flush for each file.
-pub const BATCH_EACH_FILE: Method<SaveAll> = Method {
-    name: "**linkable**, `PublishBatch`, `EachFile`",
-    save: |places, targets, contents| save_all(places, targets, contents, BatchSync::EachFile),
+pub const BATCH_FSYNC: Method<SaveAll> = Method {
+    name: "**linkable**, `PublishBatch`, `Fsync`",
+    save: |places, targets, contents| save_all(places, targets, contents, SyncMethod::Fsync),
     ..BATCH
 };
 
@@ -126,7 +155,7 @@ pub const TREE: Method<SaveTree> = Method {
     taken: BATCH.taken,
     litter: BATCH.litter,
     save: |source, target| {
-        let mut batch = batch(BatchSync::Automatic);
+        let mut batch = batch(SyncMethod::Automatic);
         for directory in fs::read_dir(source.path())? {
             let directory = directory?;
             let target = target.path().join(directory.file_name());
@@ -135,7 +164,7 @@ pub const TREE: Method<SaveTree> = Method {
                 let file = file?;
                 let mut copy = OpenOptions::new().anonymous_in(&target)?;
                 io::copy(&mut File::open(file.path())?, copy.as_file_mut())?;
-                add(&mut batch, copy, target.join(file.file_name()));
+                batch.add_replacing(copy, target.join(file.file_name()));
             }
         }
         batch.commit().into_result()?;
@@ -148,27 +177,22 @@ fn save_all(
     places: &[Place],
     targets: &[(usize, Target)],
     contents: &[u8],
-    sync: BatchSync,
+    method: SyncMethod,
 ) -> io::Result<()> {
-    let mut batch = batch(sync);
+    let mut batch = batch(method);
     for (at, target) in targets {
         let mut file = OpenOptions::new().anonymous_in(places[*at].path())?;
         file.write_all(contents)?;
-        add(&mut batch, file, &target.path);
+        batch.add_replacing(file, &target.path);
     }
     batch.commit().into_result()?;
     Ok(())
 }
 
-fn batch(sync: BatchSync) -> PublishBatch {
+fn batch(method: SyncMethod) -> PublishBatch {
     let mut options = PublishOptions::new();
-    let mut batch = PublishBatch::with_options(options.durability(Durability::Full));
-    batch.sync(sync);
-    batch
-}
-
-fn add(batch: &mut PublishBatch, file: LinkableFile, path: impl AsRef<Path>) {
-    batch.replace(file, path);
+    options.durability(Durability::Full).sync_method(method);
+    PublishBatch::with_options(&options)
 }
 
 fn save(
@@ -178,11 +202,39 @@ fn save(
     replace: bool,
     durability: Durability,
 ) -> io::Result<()> {
+    save_with(&options(replace, durability), place, target, contents)
+}
+
+fn save_by_fsync(
+    place: &Place,
+    target: &Target,
+    contents: &[u8],
+    replace: bool,
+    durability: Durability,
+) -> io::Result<()> {
+    let mut options = options(replace, durability);
+    save_with(
+        options.sync_method(SyncMethod::Fsync),
+        place,
+        target,
+        contents,
+    )
+}
+
+fn save_with(
+    options: &PublishOptions,
+    place: &Place,
+    target: &Target,
+    contents: &[u8],
+) -> io::Result<()> {
     let mut file = OpenOptions::new().anonymous_in(place.path())?;
     file.write_all(contents)?;
-    PublishOptions::new()
-        .replace(replace)
-        .durability(durability)
-        .publish(file, &target.path)?;
+    options.publish(file, &target.path)?;
     Ok(())
+}
+
+fn options(replace: bool, durability: Durability) -> PublishOptions {
+    let mut options = PublishOptions::new();
+    options.replace(replace).durability(durability);
+    options
 }
