@@ -2,26 +2,25 @@
 
 mod bars;
 mod canvas;
-mod lines;
 
 use std::io;
 
-use crate::groups::{batch, crowds, thousands, titles};
+use crate::groups::{batch, thousands, titles};
 use crate::machine::Machine;
-use crate::methods::{bare, ours, peers};
-use crate::results::{times, Measured};
+use crate::methods::{bare, ours, peers, Method};
+use crate::results::{figures, Figure, Measured};
 
-use self::bars::Row;
-use self::canvas::{Texts, LINKABLE, PEER, TEXT};
-use self::lines::Series;
+use self::bars::{Bar, Row};
+use self::canvas::{Texts, LINKABLE, TEXT};
 
-/// A file system, and its figures.
-type Panel<T> = (&'static str, Vec<T>);
+/// A file system, and a bar for each row.
+type Panel = (&'static str, Vec<Bar>);
 
 /// Many durable files: a bar for each method.
 pub fn batch(results: &[Measured], machine: &Machine) -> io::Result<String> {
     let row = |label, method, color| Row {
         label,
+        title: titles::BATCH,
         method,
         color,
     };
@@ -41,9 +40,9 @@ pub fn batch(results: &[Measured], machine: &Machine) -> io::Result<String> {
             TEXT,
         ),
     ];
-    let panels = panels(&["ext4", "xfs", "btrfs"], |file_system| {
-        let time = |row: &Row| Ok(times(results, file_system, titles::BATCH, row.method)?[0].value);
-        rows.iter().map(time).collect()
+    let panels = panels(results, &rows, |figure| Bar {
+        dark: figure.time.value,
+        all: figure.time.value,
     })?;
     let texts = Texts {
         title: &format!("{} files, all durable", thousands(batch::FILES)),
@@ -53,56 +52,59 @@ pub fn batch(results: &[Measured], machine: &Machine) -> io::Result<String> {
     Ok(bars::draw(&texts, &rows, &panels))
 }
 
-/// Threads that save into one directory: a line for each method.
-pub fn threads(results: &[Measured], machine: &Machine) -> io::Result<String> {
-    // The first is in front of the others.
-    let series = [
-        Series {
-            label: "linkable",
-            method: ours::PUBLISH.name,
-            color: LINKABLE,
-        },
-        Series {
-            label: "tempfile",
-            method: peers::TEMPFILE_NOCLOBBER.name,
-            color: PEER,
-        },
-        Series {
-            label: "system calls alone",
-            method: bare::PUBLISH.name,
-            color: TEXT,
-        },
+/// One file on a busy disk: a bar for each method, to the slowest of 100 saves but one.
+pub fn latency(results: &[Measured], machine: &Machine) -> io::Result<String> {
+    let contents = |label, method: Method, color| Row {
+        label,
+        title: titles::BUSY_SYNCED,
+        method: method.name,
+        color,
+    };
+    let full = |label, method: Method, color| Row {
+        title: titles::BUSY_DURABLE,
+        ..contents(label, method, color)
+    };
+    let rows = [
+        contents("contents: linkable", ours::REPLACE_SYNCED, LINKABLE),
+        contents("linkable, Fsync", ours::REPLACE_SYNCED_FSYNC, LINKABLE),
+        contents("tempfile, caller syncs", peers::TEMPFILE_SYNCED, TEXT),
+        full(
+            "contents and name: linkable",
+            ours::REPLACE_DURABLE,
+            LINKABLE,
+        ),
+        full("linkable, Fsync", ours::REPLACE_DURABLE_FSYNC, LINKABLE),
+        full("atomic-write-file", peers::ATOMIC_WRITE_FILE, TEXT),
     ];
-    let panels = panels(&["tmpfs", "ext4", "xfs", "btrfs"], |file_system| {
-        let line = |series: &Series| {
-            let times = times(results, file_system, titles::THREADS, series.method)?;
-            // The cases after these have a directory for each thread.
-            let times = times.iter().take(crowds::THREADS.len());
-            Ok(times.map(|time| time.value * 1e6).collect())
-        };
-        series.iter().map(line).collect()
+    let panels = panels(results, &rows, |figure| Bar {
+        dark: figure.time.value,
+        all: figure.tail,
     })?;
     let texts = Texts {
-        title: "New files from several threads in one directory, not synced",
-        unit: "Elapsed microseconds divided by the number of files of 4 KiB. Lower is faster.",
+        title: "One file, while another program writes and syncs",
+        unit: "Microseconds that 99 of 100 saves of 4 KiB take at most; dark is the median. \
+               Shorter is faster.",
         machine: &machine.line(),
     };
-    let cases = crowds::THREADS.map(|threads| threads.to_string());
-    Ok(lines::draw(&texts, ("threads", &cases), &series, &panels))
+    Ok(bars::draw(&texts, &rows, &panels))
 }
 
-fn panels<T>(
-    file_systems: &[&'static str],
-    figures: impl Fn(&str) -> io::Result<Vec<T>>,
-) -> io::Result<Vec<Panel<T>>> {
-    let panel = |&file_system| Ok((file_system, figures(file_system)?));
-    file_systems.iter().map(panel).collect()
+fn panels(
+    results: &[Measured],
+    rows: &[Row],
+    bar: impl Fn(Figure) -> Bar,
+) -> io::Result<Vec<Panel>> {
+    let panel = |file_system| {
+        let bar = |row: &Row| Ok(bar(figures(results, file_system, row.title, row.method)?[0]));
+        let bars = rows.iter().map(bar).collect::<io::Result<_>>()?;
+        Ok((file_system, bars))
+    };
+    ["ext4", "xfs", "btrfs"].into_iter().map(panel).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::Method;
     use crate::race::Times;
     use crate::results::Table;
 
@@ -116,10 +118,15 @@ mod tests {
                 table.with((*case).to_owned(), &Times::from(times), 0)
             })
         };
-        let one = [
-            ours::PUBLISH.guarantee(),
-            bare::PUBLISH.guarantee(),
-            peers::TEMPFILE_NOCLOBBER.guarantee(),
+        let synced = [
+            ours::REPLACE_SYNCED.guarantee(),
+            ours::REPLACE_SYNCED_FSYNC.guarantee(),
+            peers::TEMPFILE_SYNCED.guarantee(),
+        ];
+        let durable = [
+            ours::REPLACE_DURABLE.guarantee(),
+            ours::REPLACE_DURABLE_FSYNC.guarantee(),
+            peers::ATOMIC_WRITE_FILE.guarantee(),
         ];
         let many = [
             ours::BATCH.guarantee(),
@@ -131,11 +138,8 @@ mod tests {
         ];
         let tables = || {
             vec![
-                table(
-                    titles::THREADS,
-                    &one,
-                    &["a", "ab", "abc", "ab", "a", "other"],
-                ),
+                table(titles::BUSY_SYNCED, &synced, &["four"]),
+                table(titles::BUSY_DURABLE, &durable, &["four"]),
                 table(titles::BATCH, &many, &["four"]),
             ]
         };
@@ -149,9 +153,9 @@ mod tests {
     #[test]
     fn charts_show_their_unit_figures_and_machine() {
         let machine = Machine::this().unwrap();
-        let results = results(&["tmpfs", "ext4", "xfs", "btrfs"]);
-        let (batch, threads) = (batch(&results, &machine), threads(&results, &machine));
-        for chart in [batch.unwrap(), threads.unwrap()] {
+        let results = results(&["ext4", "xfs", "btrfs"]);
+        let (batch, latency) = (batch(&results, &machine), latency(&results, &machine));
+        for chart in [batch.unwrap(), latency.unwrap()] {
             assert!(chart.contains("icroseconds"));
             assert!(chart.contains(&machine.date));
         }
@@ -160,8 +164,8 @@ mod tests {
     #[test]
     fn a_chart_without_all_figures_is_refused() {
         let machine = Machine::this().unwrap();
-        let results = results(&["tmpfs", "ext4", "xfs"]);
+        let results = results(&["ext4", "xfs"]);
         assert!(batch(&results, &machine).is_err());
-        assert!(threads(&results, &machine).is_err());
+        assert!(latency(&results, &machine).is_err());
     }
 }

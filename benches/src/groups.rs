@@ -1,12 +1,16 @@
 //! What is compared with what.
 
 pub(crate) mod batch;
-pub(crate) mod crowds;
+mod crowds;
+mod fresh;
+pub(crate) mod latency;
 mod single;
 mod tree;
 
 use std::io;
+use std::time::Instant;
 
+use crate::race::{each, Cost, OnDisk};
 use crate::results::Table;
 use crate::volume::Volume;
 
@@ -19,12 +23,16 @@ pub struct Group {
     pub run: fn(&Volume, Effort) -> io::Result<Vec<Table>>,
 }
 
+pub use self::fresh::{save_one, SAVE_ONE};
+
 /// All of them, in the order of the results.
-pub const GROUPS: [Group; 10] = [
+pub const GROUPS: [Group; 12] = [
     group("new", single::new),
     group("replace", single::replace),
     group("contents", single::contents),
     group("full", single::full),
+    group("latency", latency::latency),
+    group("fresh", fresh::fresh),
     group("fallback", single::fallback),
     group("large", single::large),
     group("directories", crowds::directories),
@@ -47,8 +55,10 @@ pub mod titles {
     pub const REPLACE_SYNCED: &str = "Replacing a file, contents synced";
     /// The same, but file and directory are synced.
     pub const REPLACE_DURABLE: &str = "Replacing a file, contents and name synced";
-    /// Many threads that save at the same time.
-    pub const THREADS: &str = "New files from several threads, not synced";
+    /// The same while another program writes, one file at a time.
+    pub const BUSY_SYNCED: &str = "Replacing a file on a busy disk, contents synced";
+    /// The same, but file and directory are synced.
+    pub const BUSY_DURABLE: &str = "Replacing a file on a busy disk, contents and name synced";
     /// Many files that are saved together.
     pub const BATCH: &str = "Many files in one directory, contents and names synced";
 }
@@ -94,18 +104,43 @@ impl Effort {
     }
 }
 
+/// Does something for a number of files, and measures what one of them takes.
+#[allow(clippy::cast_precision_loss)]
+fn measure(
+    volume: &Volume,
+    files: usize,
+    work: impl FnOnce() -> io::Result<()>,
+) -> io::Result<Cost> {
+    let before = volume.traffic()?;
+    let begin = Instant::now();
+    work()?;
+    let time = each(begin.elapsed(), files);
+    let disk = before.zip(volume.traffic()?).map(|(before, now)| {
+        let traffic = now.since(before);
+        OnDisk {
+            flushes: traffic.flushes as f64 / files as f64,
+            bytes: traffic.bytes as f64 / files as f64,
+        }
+    });
+    Ok(Cost { time, disk })
+}
+
 /// What a comparison does, for the line above its table.
 fn describe(rounds: usize, files: usize, bytes: usize) -> String {
-    let size = match bytes {
-        bytes if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
-        bytes if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
-        bytes => format!("{bytes} bytes"),
-    };
+    let size = size(bytes);
     let files = match files {
         1 => format!("one file of {size}"),
         files => format!("{} files of {size}", thousands(files)),
     };
     format!("{rounds} rounds of {files}")
+}
+
+fn size(bytes: usize) -> String {
+    match bytes {
+        bytes if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
+        bytes if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} bytes"),
+    }
 }
 
 /// A number, readable.

@@ -9,7 +9,9 @@ const LEGEND: &str = "\
 Times are for one file: the median, and the quartiles in brackets. A ratio is linkable's time divided \
 by the other's: **below 1, linkable is faster**. It comes with the interval that holds it in 95 of 100 \
 cases (bootstrap over rounds). Where a table has several rows or columns of linkable, the first is the \
-one that is compared.";
+one that is compared. Flushes and KiB are what reaches the disk for one file until the call returns: \
+the median. The disk is a loop device, which cannot write past its cache, so one commit of a journal \
+can take two flushes.";
 
 /// The results of one file system.
 #[must_use]
@@ -42,7 +44,7 @@ pub fn table(table: &Table) -> String {
 
 /// A row for each method.
 fn by_method(table: &Table, case: &Case) -> String {
-    let head = [
+    let mut head = vec![
         "",
         "synced",
         "an existing file is",
@@ -50,18 +52,41 @@ fn by_method(table: &Table, case: &Case) -> String {
         "time",
         "ratio",
     ];
+    if table.shows_tail {
+        head.push("99 of 100 take at most");
+    }
+    let counts_disk = case.figures.iter().any(|figure| figure.disk.is_some());
+    if counts_disk {
+        head.extend(["flushes", "KiB to the disk"]);
+    }
     let rows = table.methods.iter().zip(&case.figures);
     let rows = rows.map(|(method, figure)| {
-        [
+        let mut row = vec![
             method.name.to_owned(),
             method.syncs.to_string(),
             method.taken.to_string(),
             method.litter.to_string(),
             time(figure.time),
             ratio(figure),
-        ]
+        ];
+        if table.shows_tail {
+            let (scale, unit) = scale(figure.tail);
+            row.push(format!("{:.2} {unit}", figure.tail * scale));
+        }
+        let disk = figure.disk.map(|disk| [disk.flushes, disk.bytes / 1024.0]);
+        row.extend(disk.into_iter().flatten().map(amount));
+        row
     });
     grid(&head, 4, rows)
+}
+
+/// With as many digits as matter.
+fn amount(amount: f64) -> String {
+    match amount {
+        amount if amount == 0.0 => "0".to_owned(),
+        amount if amount < 0.995 => format!("{amount:.3}"),
+        amount => format!("{amount:.1}"),
+    }
 }
 
 /// A row for each case. Each method has a column, and a second one if it is compared.
@@ -104,12 +129,16 @@ fn ratio(figure: &Figure) -> String {
     })
 }
 
-fn time(time: Estimate) -> String {
-    let (scale, unit) = match time.value {
+fn scale(seconds: f64) -> (f64, &'static str) {
+    match seconds {
         seconds if seconds < 1e-3 => (1e6, "µs"),
         seconds if seconds < 1.0 => (1e3, "ms"),
         _ => (1.0, "s"),
-    };
+    }
+}
+
+fn time(time: Estimate) -> String {
+    let (scale, unit) = scale(time.value);
     let [value, low, high] = [time.value, time.low, time.high].map(|seconds| seconds * scale);
     format!("{value:.2} {unit} ({low:.2}–{high:.2})")
 }

@@ -55,7 +55,7 @@ impl Output {
     /// Writes what is made from all file systems: the charts, and the summary on the page.
     pub fn summary(&self, results: &[Measured], machine: &Machine) -> io::Result<()> {
         self.write("batch.svg", &charts::batch(results, machine)?)?;
-        self.write("threads.svg", &charts::threads(results, machine)?)?;
+        self.write("latency.svg", &charts::latency(results, machine)?)?;
         let page = fs::read_to_string(PAGE)?;
         let page = summary::put_into(&page, &summary::table(results, machine)?)?;
         linkable::write(&self.page, page)

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::methods::Method;
-use crate::race::{Estimate, Times};
+use crate::race::{Estimate, OnDisk, Times};
 
 /// The tables of one file system.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Table {
     pub methods: Vec<Method<()>>,
     /// One, or several that differ in the number of files, say.
     pub cases: Vec<Case>,
+    /// Whether each run saved one file, and the slow ones are of interest.
+    pub shows_tail: bool,
 }
 
 /// One case of a table.
@@ -41,6 +43,10 @@ pub struct Case {
 pub struct Figure {
     /// In seconds: the median and the quartiles.
     pub time: Estimate,
+    /// In seconds: what 99 of 100 files did not exceed.
+    pub tail: f64,
+    /// What reached the disk until the method returned, if that was counted.
+    pub disk: Option<OnDisk>,
     /// linkable's time divided by this one: none for the method that is compared with the others.
     pub ratio: Option<Estimate>,
 }
@@ -53,7 +59,15 @@ impl Table {
             effort,
             methods: methods.iter().map(Method::guarantee).collect(),
             cases: Vec::new(),
+            shows_tail: false,
         }
+    }
+
+    /// The same table, which also shows how slow the slow runs are.
+    #[must_use]
+    pub fn showing_tail(mut self) -> Self {
+        self.shows_tail = true;
+        self
     }
 
     /// The same table with one more case. Its methods are in `times` from `first` on.
@@ -61,6 +75,8 @@ impl Table {
     pub fn with(mut self, name: String, times: &Times, first: usize) -> Self {
         let figure = |index| Figure {
             time: times.quartiles(index),
+            tail: times.tail(index),
+            disk: times.disk(index),
             ratio: (index != first)
                 .then(|| times.estimate(|medians| medians[first] / medians[index])),
         };
@@ -69,30 +85,26 @@ impl Table {
         self
     }
 
-    fn times(&self, method: &str) -> Option<Vec<Estimate>> {
+    fn figures(&self, method: &str) -> Option<Vec<Figure>> {
         let index = self.methods.iter().position(|known| known.name == method)?;
-        Some(
-            self.cases
-                .iter()
-                .map(|case| case.figures[index].time)
-                .collect(),
-        )
+        let cases = self.cases.iter();
+        Some(cases.map(|case| case.figures[index]).collect())
     }
 }
 
-/// The times of a method, one for each case of a table, which must have been measured.
-pub fn times(
+/// The figures of a method, one for each case of a table, which must have been measured.
+pub fn figures(
     results: &[Measured],
     file_system: &str,
     title: &str,
     method: &str,
-) -> io::Result<Vec<Estimate>> {
+) -> io::Result<Vec<Figure>> {
     let measured = results
         .iter()
         .find(|measured| measured.file_system == file_system);
     measured
         .and_then(|measured| measured.tables.iter().find(|table| table.title == title))
-        .and_then(|table| table.times(method))
+        .and_then(|table| table.figures(method))
         .ok_or_else(|| io::Error::other(format!("not measured: {file_system}, {title}, {method}")))
 }
 

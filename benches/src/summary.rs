@@ -7,7 +7,7 @@ use crate::groups::{batch, thousands, titles};
 use crate::machine::Machine;
 use crate::markdown::grid;
 use crate::methods::{bare, ours, peers, Method, Role, Syncs};
-use crate::results::{times, Measured};
+use crate::results::{figures, Measured};
 
 /// The file systems on the page. The other tables have more.
 const FILE_SYSTEMS: [&str; 3] = ["tmpfs", "ext4", "xfs"];
@@ -118,7 +118,9 @@ impl Operation {
             let Some(method) = method else {
                 return Ok("–".to_owned());
             };
-            let median = times(results, file_system, self.title, method.name)?[0].value;
+            let median = figures(results, file_system, self.title, method.name)?[0]
+                .time
+                .value;
             let mark = match method.role {
                 Role::PeerAndCaller => r"\*",
                 Role::Ours | Role::SystemCalls | Role::Peer => "",

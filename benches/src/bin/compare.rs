@@ -11,11 +11,14 @@
 //! Root mounts tmpfs, ext4, xfs and btrfs, the latter three from images in `$TMPDIR`. Other users
 //! have `tmpfs`, in /dev/shm, and `tmpdir`. `--smoke` shows in seconds that everything works, and
 //! its figures mean nothing.
+//!
+//! `compare save-one` is a new process of the group `fresh`.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use linkable_benches::groups::{Effort, GROUPS};
+use linkable_benches::groups::{save_one, Effort, GROUPS, SAVE_ONE};
 use linkable_benches::machine::Machine;
 use linkable_benches::markdown;
 use linkable_benches::output::Output;
@@ -25,6 +28,14 @@ use pico_args::Arguments;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = Arguments::from_env();
+    if arguments.subcommand()?.as_deref() == Some(SAVE_ONE) {
+        let (method, directory) = (
+            arguments.free_from_str()?,
+            arguments.free_from_str::<PathBuf>()?,
+        );
+        println!("{}", save_one(method, &directory)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let effort = Effort {
         rounds: arguments.opt_value_from_str("--rounds")?,
         smoke: arguments.contains("--smoke"),

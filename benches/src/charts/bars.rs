@@ -18,12 +18,22 @@ const FIGURE: f64 = 48.0;
 /// A method.
 pub(super) struct Row {
     pub(super) label: &'static str,
+    /// Of the table that it is taken from.
+    pub(super) title: &'static str,
     pub(super) method: &'static str,
     pub(super) color: &'static str,
 }
 
+/// Two lengths in seconds, one upon the other.
+#[derive(Clone, Copy)]
+pub(super) struct Bar {
+    pub(super) dark: f64,
+    /// Not less than `dark`.
+    pub(super) all: f64,
+}
+
 /// Draws the seconds in `panels` as microseconds.
-pub(super) fn draw(texts: &Texts<'_>, rows: &[Row], file_systems: &[Panel<f64>]) -> String {
+pub(super) fn draw(texts: &Texts<'_>, rows: &[Row], file_systems: &[Panel]) -> String {
     let mut canvas = Canvas::new(HEAD + ROW * count(rows.len()) + FOOT, texts);
     let top = |row: usize| HEAD + ROW * count(row);
     for (number, row) in rows.iter().enumerate() {
@@ -36,23 +46,28 @@ pub(super) fn draw(texts: &Texts<'_>, rows: &[Row], file_systems: &[Panel<f64>])
             label
         });
     }
-    let figures = file_systems.iter().flat_map(|(_, figures)| figures);
-    let longest = figures.copied().fold(0.0, f64::max);
-    for ((file_system, figures), (left, width)) in
+    let bars = file_systems.iter().flat_map(|(_, bars)| bars);
+    let longest = bars.map(|bar| bar.all).fold(0.0, f64::max);
+    for ((file_system, bars), (left, width)) in
         file_systems.iter().zip(panels(LABELS, file_systems.len()))
     {
         canvas.add(text((left, HEAD - 14.0), file_system).set("class", "strong"));
-        for (number, (seconds, row)) in figures.iter().zip(rows).enumerate() {
-            let length = (width - FIGURE) * seconds / longest;
-            let bar = Rectangle::new()
-                .set("x", left)
-                .set("y", top(number))
-                .set("width", round(length))
-                .set("height", BAR)
-                .set("fill", row.color);
-            canvas.add(bar);
-            let at = (left + length + 6.0, top(number) + BASE_LINE);
-            canvas.add(text(at, &microseconds(*seconds)));
+        for (number, (bar, row)) in bars.iter().zip(rows).enumerate() {
+            let length = |seconds: f64| (width - FIGURE) * seconds / longest;
+            let rectangle = |seconds| {
+                Rectangle::new()
+                    .set("x", left)
+                    .set("y", top(number))
+                    .set("width", round(length(seconds)))
+                    .set("height", BAR)
+                    .set("fill", row.color)
+            };
+            if bar.all > bar.dark {
+                canvas.add(rectangle(bar.all).set("fill-opacity", 0.4));
+            }
+            canvas.add(rectangle(bar.dark));
+            let at = (left + length(bar.all) + 6.0, top(number) + BASE_LINE);
+            canvas.add(text(at, &microseconds(bar.all)));
         }
         let bottom = top(rows.len() - 1) + BAR;
         canvas.add(line((left, HEAD - 4.0), (left, bottom + 4.0)));

@@ -8,7 +8,6 @@ use svg::{Document, Node};
 
 pub(super) const TEXT: &str = "#747981";
 pub(super) const LINKABLE: &str = "#1f7ae0";
-pub(super) const PEER: &str = "#c2570c";
 
 pub(super) const WIDTH: f64 = 840.0;
 pub(super) const MARGIN: f64 = 8.0;
@@ -117,7 +116,7 @@ mod tests {
     fn colors_can_be_read_on_light_and_dark() {
         // GitHub's and docs.rs's pages.
         let grounds = ["#ffffff", "#0d1117", "#000000"];
-        for color in [TEXT, LINKABLE, PEER] {
+        for color in [TEXT, LINKABLE] {
             for ground in grounds {
                 let mut both = [luminance(color), luminance(ground)];
                 both.sort_by(f64::total_cmp);

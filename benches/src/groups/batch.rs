@@ -1,18 +1,23 @@
 //! Many files, all of which survive a power cut in the end.
 
+use std::fs;
 use std::io;
-use std::time::Instant;
 
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-use super::{describe, thousands, titles, Effort};
+use super::{describe, measure, size, thousands, titles, Effort};
 use crate::methods::{bare, ours, peers, Method, SaveAll};
 use crate::place::{Place, Target};
-use crate::race::{each, race, Run, Times};
+use crate::race::{race, Cost, Run, Times};
 use crate::results::Table;
 use crate::volume::Volume;
 
 const CONTENTS: [u8; 16 << 10] = [b'x'; 16 << 10];
+
+const BESIDE_OTHERS: &str = "Many files in one directory, while others have written and not synced";
+
+/// How much others have written, in bytes.
+const OTHERS: usize = 64 << 20;
 
 /// How many files the summary and a chart show.
 pub(crate) const FILES: usize = 1_000;
@@ -47,6 +52,7 @@ pub(super) fn batch(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
     if volume.on_disk {
         tables.extend([
             few_files(volume, effort)?,
+            beside_others(volume, effort)?,
             many_directories(volume, effort)?,
         ]);
     }
@@ -83,6 +89,30 @@ fn few_files(volume: &Volume, effort: Effort) -> io::Result<Table> {
     Ok(table)
 }
 
+/// What others have written and not synced need not reach the disk.
+fn beside_others(volume: &Volume, effort: Effort) -> io::Result<Table> {
+    let methods = [ours::BATCH, ours::BATCH_FILE_SYSTEM, ours::BATCH_FSYNC].map(together);
+    let (rounds, files) = (effort.rounds(5), effort.files(FILES));
+    let others = vec![b'x'; effort.files(OTHERS)];
+    let run = |method: &Method<SaveBatch>| -> io::Result<Cost> {
+        let batch = Batch::new(volume, files, 1)?;
+        let theirs = Place::new(&volume.root)?;
+        fs::write(theirs.path().join("not-synced"), &others)?;
+        measure(volume, files, || (method.save)(&batch))
+    };
+    let runs = methods.iter();
+    let mut runs: Vec<_> = runs
+        .map(|method| Box::new(move || run(method)) as Run<'_>)
+        .collect();
+    let times = race(rounds, &mut runs)?;
+    let effort = describe(rounds, files, CONTENTS.len());
+    let effort = format!(
+        "{effort}; another file of {} is not synced",
+        size(others.len())
+    );
+    Ok(Table::new(BESIDE_OTHERS, effort, &methods).with(String::new(), &times, 0))
+}
+
 fn many_directories(volume: &Volume, effort: Effort) -> io::Result<Table> {
     let methods = [
         together(ours::BATCH),
@@ -116,11 +146,9 @@ fn compare(
     (files, directories): (usize, usize),
     methods: &[Method<SaveBatch>],
 ) -> io::Result<Times> {
-    let run = |method: &Method<SaveBatch>| -> io::Result<f64> {
+    let run = |method: &Method<SaveBatch>| -> io::Result<Cost> {
         let batch = Batch::new(volume, files, directories)?;
-        let begin = Instant::now();
-        (method.save)(&batch)?;
-        Ok(each(begin.elapsed(), files))
+        measure(volume, files, || (method.save)(&batch))
     };
     let mut runs: Vec<_> = methods
         .iter()

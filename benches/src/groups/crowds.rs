@@ -6,10 +6,10 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-use super::{describe, thousands, titles, Effort};
+use super::{describe, thousands, Effort};
 use crate::methods::{bare, ours, peers, Method};
 use crate::place::{Place, Target};
-use crate::race::{each, race, Run};
+use crate::race::{each, race, Cost, Run};
 use crate::results::Table;
 use crate::volume::Volume;
 
@@ -53,7 +53,7 @@ fn holding(files: usize, volume: &Volume) -> io::Result<Place> {
     Ok(place)
 }
 
-fn among_others(place: &Place, method: Method, files: usize) -> io::Result<f64> {
+fn among_others(place: &Place, method: Method, files: usize) -> io::Result<Cost> {
     let targets = place.targets(0..files);
     let begin = Instant::now();
     save(place, &targets, method)?;
@@ -61,7 +61,7 @@ fn among_others(place: &Place, method: Method, files: usize) -> io::Result<f64> 
     for target in targets {
         fs::remove_file(target.path)?;
     }
-    Ok(each(elapsed, files))
+    Ok(each(elapsed, files).into())
 }
 
 fn save(place: &Place, targets: &[Target], method: Method) -> io::Result<()> {
@@ -77,8 +77,7 @@ struct Crowd {
     files_each: usize,
 }
 
-/// The numbers of threads that are compared.
-pub(crate) const THREADS: [usize; 5] = [1, 2, 4, 8, 16];
+const THREADS: [usize; 5] = [1, 2, 4, 8, 16];
 
 pub(super) fn threads(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
     let files = effort.files(800);
@@ -88,7 +87,6 @@ pub(super) fn threads(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>>
         directories,
         files_each: files / threads,
     };
-    // First the cases that share a directory, which the chart shows.
     let shared = THREADS.map(|threads| crowd(threads, 1));
     let apart = THREADS[1..].iter().map(|&threads| crowd(threads, threads));
     let crowds: Vec<_> = shared.into_iter().chain(apart).collect();
@@ -101,7 +99,11 @@ pub(super) fn threads(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>>
     let times = race(rounds, &mut runs)?;
     let effort = describe(rounds, files, CONTENTS.len());
     let effort = format!("{effort}; elapsed time divided by the number of files");
-    let mut table = Table::new(titles::THREADS, effort, &METHODS);
+    let mut table = Table::new(
+        "New files from several threads, not synced",
+        effort,
+        &METHODS,
+    );
     for (row, crowd) in crowds.iter().enumerate() {
         table = table.with(crowd.name(), &times, row * METHODS.len());
     }
@@ -117,7 +119,7 @@ impl Crowd {
         }
     }
 
-    fn run(self, volume: &Volume, method: Method) -> io::Result<f64> {
+    fn run(self, volume: &Volume, method: Method) -> io::Result<Cost> {
         let places = (0..self.directories)
             .map(|_| Place::new(&volume.root))
             .collect::<io::Result<Vec<_>>>()?;
@@ -144,6 +146,6 @@ impl Crowd {
         let begin = spans.iter().map(|span| span.0).min().expect("a thread");
         let end = spans.iter().map(|span| span.1).max().expect("a thread");
         let files = self.threads * self.files_each;
-        Ok(each(end - begin, files))
+        Ok(each(end - begin, files).into())
     }
 }

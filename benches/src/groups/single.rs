@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use testbed::{deny, Rule};
 
-use super::{describe, titles, Effort};
+use super::{describe, measure, titles, Effort};
 use crate::methods::{bare, ours, peers, Method, Syncs};
 use crate::place::{Place, Target};
-use crate::race::{each, race, Run};
+use crate::race::{each, race, Cost, Run};
 use crate::results::Table;
 use crate::volume::Volume;
 
@@ -38,20 +38,22 @@ impl Task<'_> {
         Ok(Table::new(title, effort, methods).with(String::new(), &times, 0))
     }
 
-    fn run(&self, method: Method) -> io::Result<f64> {
+    fn run(&self, method: Method) -> io::Result<Cost> {
         let place = Place::new(&self.volume.root)?;
         let targets = place.targets(0..self.files);
         if self.taken {
             targets.iter().try_for_each(Target::take)?;
         }
+        let mut targets = targets.iter();
+        let mut save =
+            || targets.try_for_each(|target| (method.save)(&place, target, self.contents));
         if method.syncs != Syncs::Nothing {
             place.settle()?;
+            return measure(self.volume, self.files, save);
         }
         let begin = Instant::now();
-        for target in &targets {
-            (method.save)(&place, target, self.contents)?;
-        }
-        Ok(each(begin.elapsed(), self.files))
+        save()?;
+        Ok(each(begin.elapsed(), self.files).into())
     }
 }
 

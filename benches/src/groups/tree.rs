@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::{describe, Effort};
 use crate::methods::{bare, ours};
 use crate::place::Place;
-use crate::race::{each, race, Run};
+use crate::race::{each, race, Cost, Run};
 use crate::results::Table;
 use crate::volume::Volume;
 
@@ -30,12 +30,12 @@ pub(super) fn tree(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
         }
     }
     let methods = [ours::TREE, bare::TREE];
-    let run = |save: fn(&Place, &Place) -> io::Result<()>| -> io::Result<f64> {
+    let run = |save: fn(&Place, &Place) -> io::Result<()>| -> io::Result<Cost> {
         let target = Place::new(&volume.root)?;
         target.settle()?;
         let begin = Instant::now();
         save(&source, &target)?;
-        Ok(each(begin.elapsed(), files))
+        Ok(each(begin.elapsed(), files).into())
     };
     let mut runs = methods.map(|method| Box::new(move || run(method.save)) as Run<'_>);
     let times = race(rounds, &mut runs)?;
