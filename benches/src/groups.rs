@@ -26,7 +26,7 @@ pub struct Group {
 pub use self::fresh::{save_one, SAVE_ONE};
 
 /// All of them, in the order of the results.
-pub const GROUPS: [Group; 12] = [
+pub const GROUPS: [Group; 13] = [
     group("new", single::new),
     group("replace", single::replace),
     group("contents", single::contents),
@@ -38,6 +38,7 @@ pub const GROUPS: [Group; 12] = [
     group("directories", crowds::directories),
     group("threads", crowds::threads),
     group("batch", batch::batch),
+    group("many", batch::many),
     group("tree", tree::tree),
 ];
 

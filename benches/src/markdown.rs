@@ -83,7 +83,7 @@ fn by_method(table: &Table, case: &Case) -> String {
 /// With as many digits as matter.
 fn amount(amount: f64) -> String {
     match amount {
-        amount if amount == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         amount if amount < 0.995 => format!("{amount:.3}"),
         amount => format!("{amount:.1}"),
     }
