@@ -118,11 +118,7 @@ fn beside_others(volume: &Volume, effort: Effort) -> io::Result<Table> {
 }
 
 fn many_directories(volume: &Volume, effort: Effort) -> io::Result<Table> {
-    let methods = [
-        together(ours::BATCH),
-        together(ours::BATCH_FILE_SYSTEM),
-        together(bare::BATCH),
-    ];
+    let methods = [together(ours::BATCH), together(bare::BATCH)];
     let rounds = effort.rounds(3);
     let [some, many] = [10_000, 100_000].map(|files| effort.files(files));
     let directories = effort.files(100);

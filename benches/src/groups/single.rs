@@ -72,7 +72,7 @@ fn quick(volume: &Volume, effort: Effort, taken: bool) -> Task<'_> {
 fn slow(volume: &Volume, effort: Effort, taken: bool) -> Task<'_> {
     Task {
         files: effort.files(if volume.on_disk { 4 } else { 100 }),
-        rounds: effort.rounds(101),
+        rounds: effort.rounds(61),
         ..quick(volume, effort, taken)
     }
 }
