@@ -139,14 +139,17 @@ impl LinkableFile {
 
     /// Gives the file its path, and replaces what exists there.
     pub(crate) fn take_over_name(&mut self, target: &Target<'_>) -> io::Result<()> {
-        if self.lent.load(Ordering::Relaxed) && self.is(target) {
-            return self.backend.keep_name();
+        // rename(2) of two names of one file does nothing, and leaves both. A back end with a temporary
+        // name looks by itself: whoever sees that name can link it.
+        let may_have_names = self.is_anonymous() && self.lent.load(Ordering::Relaxed);
+        if may_have_names && self.is(target) {
+            return Ok(());
         }
         self.backend.replace(&self.file, target)
     }
 
     /// Whether the target is this very file.
-    pub(crate) fn is(&self, target: &Target<'_>) -> bool {
+    fn is(&self, target: &Target<'_>) -> bool {
         matches!((target.id(), FileId::of(&self.file)), (Ok(there), Ok(here)) if there == here)
     }
 
@@ -222,6 +225,7 @@ impl LinkableFile {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn reopen(&self) -> io::Result<File> {
+        self.lent.store(true, Ordering::Relaxed);
         let open = |access| sys::reopen(&self.file, access);
         let refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
         match open(OFlags::RDWR) {

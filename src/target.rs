@@ -98,9 +98,7 @@ impl<'a> Target<'a> {
 
     /// Whether the target is on another file system than the file.
     pub(crate) fn is_on_another_device(&self, file: &File) -> bool {
-        let (directory, path) = self.parent_at();
-        let there = FileId::at(directory, path, AtFlags::empty());
-        matches!((there, FileId::of(file)), (Ok(there), Ok(here)) if there.device() != here.device())
+        matches!((self.parent_id(), FileId::of(file)), (Ok(there), Ok(here)) if there.device() != here.device())
     }
 
     /// Whether files may be created in the directory; also `true` if that is unknown.
@@ -180,6 +178,17 @@ impl<'a> Target<'a> {
             Ok(_) => Errno::EXIST,
             Err(errno) => errno,
         }
+    }
+
+    /// The last part of the path, if it can be a file's.
+    pub(crate) fn file_name(&self) -> Option<&'a OsStr> {
+        Path::new(OsStr::from_bytes(self.path.to_bytes())).file_name()
+    }
+
+    /// Which directory is to hold the file.
+    pub(crate) fn parent_id(&self) -> rustix::io::Result<FileId> {
+        let (directory, path) = self.parent_at();
+        FileId::at(directory, path, AtFlags::empty())
     }
 
     fn stat_parent(&self) -> rustix::io::Result<Stat> {

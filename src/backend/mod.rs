@@ -156,16 +156,6 @@ impl Backend {
         })
     }
 
-    /// Removes the temporary name, if there is one, of a file that is already at its path.
-    ///
-    /// rename(2) between two names of one file does nothing, and leaves both.
-    pub(crate) fn keep_name(&mut self) -> io::Result<()> {
-        match mem::replace(self, Self::Unnamed) {
-            Self::Unnamed => Ok(()),
-            Self::Named(named) => named.remove().map_err(|back| self.take_back(back)),
-        }
-    }
-
     /// Gives an unnamed file a temporary name beside the target. From then on it is a named file.
     pub(crate) fn name_before_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
         if !self.is_unnamed() {

@@ -167,13 +167,17 @@ impl Named {
                 Err((self, unsupported.into()))
             }
             // The link is there: the reply to an earlier try may have been lost.
-            Err(_) if self.is(target) => self.remove(),
+            Err(_) if self.is(target) => self.keep_target(target),
             Err(errno) => Err((self, errno.into())),
         }
     }
 
     /// Gives the file the path `target`, and replaces what exists there.
     pub(super) fn replace(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
+        // Somebody has linked it there. rename(2) would do nothing, and leave both names.
+        if self.is(target) {
+            return self.keep_target(target);
+        }
         let (from, path, to) = (self.place.base(), &self.place.path, target.directory());
         let renamed = retry(|| renameat(from, path, to, target.relative()));
         self.after_rename(renamed, target)
@@ -190,7 +194,7 @@ impl Named {
                 Ok(())
             }
             // The file is there: a server may have renamed it, and its first reply was lost.
-            Err(_) if self.is(target) => self.remove(),
+            Err(_) if self.is(target) => self.keep_target(target),
             Err(errno) => Err((self, errno.into())),
         }
     }
@@ -206,9 +210,27 @@ impl Named {
         })
     }
 
+    /// Removes the temporary name of a file that is at the target already, unless that is the target.
+    fn keep_target(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
+        if self.is_named(target) {
+            self.disarm();
+            return Ok(());
+        }
+        self.remove()
+    }
+
     /// Whether the target is this very file.
     fn is(&self, target: &Target<'_>) -> bool {
         target.id() == Ok(self.id)
+    }
+
+    /// Whether the target is the temporary name itself.
+    fn is_named(&self, target: &Target<'_>) -> bool {
+        let same_directory = || match self.directory_id() {
+            Some(id) => target.parent_id() == Ok(id),
+            None => true,
+        };
+        target.file_name() == self.place.path.file_name() && same_directory()
     }
 
     /// The identity of the directory that holds the name.

@@ -97,7 +97,7 @@ pub struct PublishBatch {
     /// What the file system of the last directory guarantees.
     rules: Option<SyncRules>,
     progress: BatchProgress,
-    /// The panic of the callback, kept until the chunk is finished.
+    /// The panic of the callback, kept until no file can be lost by it.
     panic: Option<Box<dyn Any + Send>>,
     failures: Vec<(usize, PublishError)>,
     /// How many failures the caller has taken out of `failures`.
@@ -246,6 +246,7 @@ impl PublishBatch {
     #[doc(alias = "syncfs")]
     pub fn commit(mut self) -> BatchReport {
         self.commit_chunk();
+        self.resume_panic();
         let mut failures = mem::take(&mut self.failures);
         failures.sort_by_key(|(index, _)| *index);
         BatchReport {
@@ -280,6 +281,7 @@ impl PublishBatch {
             },
             must_copy: false,
         });
+        self.resume_panic();
     }
 
     fn descriptors_of(&mut self, file: &LinkableFile, path: &Path) -> usize {
@@ -298,7 +300,7 @@ impl PublishBatch {
         self.stop_at_first_error && self.failed() > 0
     }
 
-    /// A panic waits until the chunk is finished, so that no file is lost.
+    /// A panic waits until the chunk is finished and the next file is queued, so that none is lost.
     fn tell_progress(&mut self) {
         if let Some(callback) = &mut self.callback {
             let progress = self.progress;
@@ -323,6 +325,9 @@ impl PublishBatch {
             Ok(()) => {}
             Err(never) => match never {},
         }
+    }
+
+    fn resume_panic(&mut self) {
         if let Some(panic) = self.panic.take() {
             panic::resume_unwind(panic);
         }
