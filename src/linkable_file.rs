@@ -149,7 +149,7 @@ impl LinkableFile {
     }
 
     /// Whether the target is this very file.
-    fn is(&self, target: &Target<'_>) -> bool {
+    pub(crate) fn is(&self, target: &Target<'_>) -> bool {
         matches!((target.id(), FileId::of(&self.file)), (Ok(there), Ok(here)) if there == here)
     }
 
