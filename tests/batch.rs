@@ -5,6 +5,7 @@ mod common;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 
 use common::{contents, given_back, on, on_both_routes, Bed, Route, LEVELS};
@@ -28,6 +29,12 @@ on_both_routes! {
     a_file_whose_sync_failed_cannot_be_published_by_a_batch,
     progress_is_reported,
     a_batch_makes_an_unreadable_directory_durable,
+    the_queue_is_counted_until_it_is_committed,
+    failures_can_be_taken_out_of_a_batch,
+    a_stopped_batch_shows_that_it_has_failed,
+    files_that_failed_count_as_open_ones,
+    a_panic_of_the_callback_loses_no_file,
+    a_panic_of_the_callback_leaves_the_batch_usable,
     #[serial_test::serial]
     a_batch_larger_than_the_limit_of_descriptors_is_committed_in_chunks,
 }
@@ -297,6 +304,111 @@ fn a_batch_larger_than_the_limit_of_descriptors_is_committed_in_chunks(bed: &Bed
     for i in 0..FILES {
         assert_eq!(bed.read(format!("{}/{i}", i % 7)), i.to_string());
     }
+}
+
+fn the_queue_is_counted_until_it_is_committed(bed: &Bed) {
+    let mut batch = PublishBatch::new();
+    assert!(batch.is_empty());
+    batch.add(bed.file("new"), bed.path("new"));
+    batch.add_replacing(bed.file("newer"), bed.path("new"));
+    assert_eq!((batch.len(), batch.is_empty()), (2, false));
+    // No room for another one.
+    batch.most_open(0);
+    batch.add(bed.file("last"), bed.path("last"));
+    assert_eq!((batch.len(), batch.failed()), (1, 0));
+    assert_eq!(bed.read("new"), "newer");
+    assert_eq!(batch.commit().published(), 3);
+    assert_eq!(bed.read("last"), "last");
+}
+
+fn failures_can_be_taken_out_of_a_batch(bed: &Bed) {
+    fs::write(bed.path("taken"), "old").unwrap();
+    let mut batch = PublishBatch::new();
+    batch.most_open(0);
+    batch.add(bed.file("kept"), bed.path("taken"));
+    batch.add(bed.file("new"), bed.path("new"));
+    assert_eq!(batch.failed(), 1);
+    let (index, error) = batch.take_failures().remove(0);
+    assert_eq!((index, error.kind()), (0, PublishErrorKind::AlreadyExists));
+    assert_eq!(contents(given_back(error)), "kept");
+    // It has failed all the same.
+    assert_eq!((batch.failed(), batch.take_failures().len()), (1, 0));
+    let report = batch.commit();
+    assert_eq!((report.published(), report.failures().len()), (1, 0));
+    assert_eq!(bed.names(), ["new", "taken"]);
+}
+
+/// Also if its failures were taken out.
+fn a_stopped_batch_shows_that_it_has_failed(bed: &Bed) {
+    fs::write(bed.path("taken"), "old").unwrap();
+    let mut batch = PublishBatch::new();
+    batch.stop_at_first_error(true).most_open(0);
+    batch.add(bed.file("refused"), bed.path("taken"));
+    batch.add(bed.file("second"), bed.path("second"));
+    assert_eq!(batch.failed(), 1);
+    drop(batch.take_failures());
+    batch.add(bed.file("third"), bed.path("third"));
+    let report = batch.commit();
+    assert_eq!(report.published(), 0);
+    let kinds = report.failures().iter().map(|(_, error)| error.kind());
+    assert!(kinds.eq([PublishErrorKind::Cancelled; 2]));
+    drop(report);
+    bed.holds_only("taken", "old");
+}
+
+fn files_that_failed_count_as_open_ones(bed: &Bed) {
+    fs::write(bed.path("taken"), "old").unwrap();
+    let mut batch = batch_of(Durability::None);
+    // A file with a temporary name also holds its directory.
+    let each = if bed.is_anonymous() { 1 } else { 2 };
+    batch.most_open(4 * each);
+    let mut most_held = 0;
+    for i in 0..6 {
+        let path = if i < 2 { "taken".into() } else { i.to_string() };
+        batch.add(bed.file("new"), bed.path(path));
+        most_held = most_held.max(batch.len() + batch.failed());
+    }
+    assert_eq!((batch.failed(), most_held), (2, 4));
+    let report = batch.commit();
+    assert_eq!((report.published(), report.failures().len()), (4, 2));
+    (2..6).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+}
+
+/// A callback that panics at the fifth file.
+fn panic_at_the_fifth(batch: &mut PublishBatch) {
+    batch.on_progress(|progress| {
+        if progress.named == 5 {
+            resume_unwind(Box::new("a panic"));
+        }
+    });
+}
+
+fn a_panic_of_the_callback_loses_no_file(bed: &Bed) {
+    let mut batch = PublishBatch::new();
+    panic_at_the_fifth(&mut batch);
+    for i in 0..12 {
+        batch.add(bed.file("new"), bed.path(i.to_string()));
+    }
+    catch_unwind(AssertUnwindSafe(|| batch.commit())).unwrap_err();
+    assert_eq!(bed.names().len(), 12);
+    (0..12).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+}
+
+/// The call that commits a chunk panics, and has queued its own file all the same.
+fn a_panic_of_the_callback_leaves_the_batch_usable(bed: &Bed) {
+    let mut batch = batch_of(Durability::None);
+    panic_at_the_fifth(&mut batch);
+    batch.most_open(if bed.is_anonymous() { 8 } else { 16 });
+    let panicked = (0..12).filter(|i| {
+        let (file, path) = (bed.file("new"), bed.path(i.to_string()));
+        let add = || {
+            batch.add(file, path);
+        };
+        catch_unwind(AssertUnwindSafe(add)).is_err()
+    });
+    assert_eq!(panicked.collect::<Vec<_>>(), [8]);
+    assert_eq!(batch.commit().into_result().unwrap(), 12);
+    (0..12).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
 }
 
 /// Each by itself, as a file that is published alone is.

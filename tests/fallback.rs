@@ -5,14 +5,17 @@ mod common;
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
-use common::{file_in, names, needs_o_tmpfile, on, on_both_routes, refused, Bed, Route, LEVELS};
+use common::{
+    file_in, names, needs_o_tmpfile, on, on_both_routes, on_disk, refused, Bed, Route, LEVELS,
+};
 use linkable::{
-    Durability, OpenOptionsAnonymousExt,
+    Durability, OpenOptionsAnonymousExt, PublishBatch,
     PublishErrorKind::{AlreadyExists, NeverLinkable, Other, Unsupported},
     PublishOptions,
 };
-use testbed::{deny, in_thread, Mounted, Rule};
+use testbed::{deny, in_thread, with_fault, FileSystem, Kind, Mounted, Rule};
 
 on_both_routes! {
     the_temporary_name_is_short_and_recognisable,
@@ -214,6 +217,88 @@ fn without_noreplace_and_hard_links_publish_is_unsupported_and_replace_works() {
         file.replace(bed.path("new")).unwrap();
         bed.holds_only("new", "whole");
     });
+}
+
+/// The link is there, and the temporary name cannot be removed: neither can the link. All is as it was
+/// but for the second name, and another attempt removes that.
+#[test]
+fn a_temporary_name_that_cannot_be_removed_is_an_error() {
+    for errno in [libc::EPERM, libc::EAGAIN, libc::EIO] {
+        for durability in LEVELS {
+            on(Route::Named(libc::EOPNOTSUPP), move |bed| {
+                deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
+                let (file, path) = (bed.file("whole"), bed.path("new"));
+                let mut options = PublishOptions::new();
+                options.durability(durability);
+                let again = options.clone();
+                let unlink = vec![Rule::call(libc::SYS_unlinkat)];
+                let outcome = with_fault(errno, unlink, move || options.publish(file, path));
+                let file = refused(outcome, Other, errno);
+                again.publish(file, bed.path("new")).unwrap();
+                bed.holds_only("new", "whole");
+            });
+        }
+    }
+}
+
+#[test]
+fn a_batch_reports_a_temporary_name_that_cannot_be_removed() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
+        let (file, path) = (bed.file("whole"), bed.path("new"));
+        let unlink = vec![Rule::call(libc::SYS_unlinkat)];
+        let report = with_fault(libc::EPERM, unlink, move || {
+            let mut batch = PublishBatch::new();
+            batch.add(file, path);
+            batch.commit()
+        });
+        assert_eq!((report.published(), report.failures().len()), (0, 1));
+        drop(report);
+        bed.holds_only("new", "whole");
+    });
+}
+
+/// While an unnamed file is open, the kernel writes logs there that it cannot replay.
+#[test]
+#[ignore = "needs root and mkfs.ext4, to mount"]
+fn where_fast_commits_are_known_files_have_temporary_names() {
+    on(Route::AnonymousFirst, |bed| {
+        let disk = FileSystem::from(Kind::Ext4).mkfs(&["-O", "fast_commit"]);
+        on_disk(bed, disk, |disk| {
+            // Somebody makes the kernel write a fast commit.
+            for contents in ["one", "two"] {
+                fs::write(disk.join("other"), contents).unwrap();
+                fs::File::open(disk.join("other"))
+                    .unwrap()
+                    .sync_all()
+                    .unwrap();
+            }
+            linkable::write(disk.join("file"), "old").unwrap();
+
+            let file = file_in(disk, "new");
+            assert!(!file.is_anonymous());
+            let scratch = OpenOptions::new().scratch_in(disk).unwrap();
+            assert_eq!(
+                unnamed_files_of(disk),
+                [""; 0],
+                "open and unnamed from the start"
+            );
+            file.replace(disk.join("file")).unwrap();
+            drop(scratch);
+            assert_eq!(names(disk), ["file", "lost+found", "other"]);
+            // Elsewhere nothing has changed.
+            assert!(bed.open().is_anonymous());
+        });
+    });
+}
+
+/// The open files of this process on a disk that never had a name. Linux calls those `#INODE`.
+fn unnamed_files_of(disk: &Path) -> Vec<String> {
+    let open = fs::read_dir("/proc/thread-self/fd").unwrap();
+    open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+        .filter_map(|path| Some(path.strip_prefix(disk).ok()?.to_string_lossy().into_owned()))
+        .filter(|name| name.starts_with('#'))
+        .collect()
 }
 
 /// A message queue can be created and unlinked, and that is all.

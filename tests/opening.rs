@@ -5,10 +5,12 @@ mod common;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{symlink, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 
-use common::{contents, link_by_hand, on_both_routes, set_default_acl, Bed};
-use linkable::OpenOptionsAnonymousExt;
+use common::{contents, link_by_hand, on_both_routes, on_disk, set_default_acl, Bed};
+use linkable::{LinkableFile, OpenOptionsAnonymousExt};
 use rustix::fs::{fcntl_getfl, OFlags};
+use testbed::{FileSystem, Kind};
 
 on_both_routes! {
     nobody_sees_the_file_before_it_is_published,
@@ -18,11 +20,14 @@ on_both_routes! {
     create_and_truncate_are_ignored,
     the_options_are_not_changed,
     the_mode_is_the_same_as_with_create,
+    #[ignore = "needs root and mkfs.btrfs, to mount"]
+    the_mode_is_the_same_without_access_control_lists,
     #[ignore = "needs root, to have two groups"]
     the_group_of_a_setgid_directory_is_inherited,
     a_default_acl_is_inherited,
     custom_flags_are_honoured,
     o_excl_and_o_path_are_refused,
+    an_empty_directory_path_is_the_current_directory,
     a_bad_directory_is_reported_with_its_errno,
     o_nofollow_applies_to_the_directory,
     a_dropped_file_leaves_nothing,
@@ -85,6 +90,21 @@ fn the_options_are_not_changed(bed: &Bed) {
 }
 
 fn the_mode_is_the_same_as_with_create(bed: &Bed) {
+    modes_are_those_of_create(bed.dir(), |options| bed.open_with(options));
+}
+
+/// There Linux before 6.0 forgets the umask of an unnamed file.
+fn the_mode_is_the_same_without_access_control_lists(bed: &Bed) {
+    on_disk(
+        bed,
+        FileSystem::from(Kind::Btrfs).options("noacl"),
+        |disk| {
+            modes_are_those_of_create(disk, |options| options.anonymous_in(disk).unwrap());
+        },
+    );
+}
+
+fn modes_are_those_of_create(dir: &Path, open: impl Fn(&OpenOptions) -> LinkableFile) {
     testbed::own_fs();
     for umask in [0, 0o022, 0o027, 0o077, 0o777] {
         rustix::process::umask(rustix::fs::Mode::from_bits_retain(umask));
@@ -100,7 +120,7 @@ fn the_mode_is_the_same_as_with_create(bed: &Bed) {
             if let Some(mode) = mode {
                 options.mode(mode);
             }
-            let plain = bed.path("plain");
+            let plain = dir.join("plain");
             let expected = options
                 .clone()
                 .write(true)
@@ -110,9 +130,9 @@ fn the_mode_is_the_same_as_with_create(bed: &Bed) {
             fs::remove_file(plain).unwrap();
             let expected = expected.metadata().unwrap().mode();
 
-            let file = bed.open_with(&options).publish(bed.path("new")).unwrap();
-            let scratch = options.scratch_in(bed.dir()).unwrap();
-            fs::remove_file(bed.path("new")).unwrap();
+            let file = open(&options).publish(dir.join("new")).unwrap();
+            let scratch = options.scratch_in(dir).unwrap();
+            fs::remove_file(dir.join("new")).unwrap();
             for found in [file, scratch] {
                 let found = found.metadata().unwrap().mode();
                 assert_eq!(found, expected, "{found:o}: mode {mode:?} umask {umask:o}");
@@ -183,6 +203,19 @@ fn o_excl_and_o_path_are_refused(bed: &Bed) {
         .custom_flags(libc::O_PATH)
         .scratch_in(bed.dir());
     assert_eq!(path.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+/// `Path::parent` of a file name alone is an empty path.
+fn an_empty_directory_path_is_the_current_directory(bed: &Bed) {
+    testbed::own_fs();
+    std::env::set_current_dir(bed.dir()).unwrap();
+    let path = Path::new("new");
+    let parent = path.parent().unwrap();
+    let mut file = OpenOptions::new().anonymous_in(parent).unwrap();
+    file.write_all(b"whole").unwrap();
+    file.publish(path).unwrap();
+    drop(OpenOptions::new().scratch_in(parent).unwrap());
+    bed.holds_only("new", "whole");
 }
 
 fn a_bad_directory_is_reported_with_its_errno(bed: &Bed) {

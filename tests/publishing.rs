@@ -7,16 +7,19 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{symlink, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use common::{contents, given_back, link_by_hand, on_both_routes, refused, Bed, LEVELS};
+use common::{
+    contents, given_back, link_by_hand, names, on_both_routes, on_disk, refused, Bed, LEVELS,
+};
 use linkable::{
-    OpenOptionsAnonymousExt,
+    LinkableFile, OpenOptionsAnonymousExt, PublishBatch,
     PublishErrorKind::{
         AlreadyExists, CrossesDevices, IsADirectory, NeverLinkable, NotFound, Other,
     },
     PublishOptions,
 };
+use testbed::Kind;
 
 on_both_routes! {
     a_published_file_is_complete_and_has_one_name,
@@ -31,6 +34,11 @@ on_both_routes! {
     a_parent_that_is_no_directory_is_reported_with_its_errno,
     names_of_255_bytes_work_and_256_are_too_long,
     long_paths_work,
+    paths_near_the_limit_work,
+    #[ignore = "needs root and mkfs.ext2, to mount"]
+    paths_near_the_limit_work_where_a_temporary_name_comes_first,
+    #[ignore = "needs root, to unmount /proc"]
+    paths_near_the_limit_work_without_procfs,
     names_need_not_be_utf8,
     a_nul_byte_is_invalid_input_and_the_file_is_given_back,
     a_relative_path_is_relative_to_the_current_directory,
@@ -38,6 +46,7 @@ on_both_routes! {
     a_removed_directory_is_not_found_and_the_file_is_given_back,
     a_removed_current_directory_is_not_found,
     a_file_linked_by_hand_keeps_that_name,
+    a_replace_of_the_file_that_is_there_already_leaves_one_name,
     write_replaces_and_creates,
     dropping_the_file_after_a_failed_replace_leaves_nothing,
 }
@@ -196,6 +205,76 @@ fn long_paths_work(bed: &Bed) {
     assert_eq!(fs::read_to_string(deep.join("new")).unwrap(), "newer");
 }
 
+/// A directory whose path has this many bytes.
+fn directory_of_length(base: &Path, length: usize) -> PathBuf {
+    let mut path = base.to_owned();
+    loop {
+        let left = length - path.as_os_str().len();
+        // What is left for the last part may not be its slash alone.
+        let part = if left > 202 { 200 } else { left - 1 };
+        path.push("d".repeat(part));
+        if left <= 202 {
+            fs::create_dir_all(&path).unwrap();
+            return path;
+        }
+    }
+}
+
+/// A path of 4,095 bytes is the longest. That of a temporary name is longer than that of the file.
+const LONG: [usize; 3] = [4_064, 4_085, 4_090];
+
+fn publishes_near_the_limit(base: &Path) {
+    for length in LONG {
+        let dir = directory_of_length(base, length);
+        let path = dir.join("new");
+        fs::write(&path, "by std").unwrap();
+        linkable::write(&path, "written").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "written");
+        publishes_and_replaces_at(&path, || OpenOptions::new().anonymous_in(&dir).unwrap());
+        assert_eq!(names(&dir), ["new"]);
+    }
+}
+
+/// In every way that there is.
+fn publishes_and_replaces_at(path: &Path, open: impl Fn() -> LinkableFile) {
+    for durability in LEVELS {
+        let mut options = PublishOptions::new();
+        options.durability(durability);
+        fs::remove_file(path).unwrap();
+        options.publish(open(), path).unwrap();
+        let taken = options.publish(open(), path);
+        drop(refused(taken, AlreadyExists, libc::EEXIST));
+        let mut batch = PublishBatch::with_options(&options);
+        batch.add_replacing(open(), path);
+        batch.commit().into_result().unwrap();
+        fs::remove_file(path).unwrap();
+        let mut batch = PublishBatch::with_options(&options);
+        batch.add(open(), path);
+        batch.commit().into_result().unwrap();
+        options.replace(true).publish(open(), path).unwrap();
+    }
+}
+
+fn paths_near_the_limit_work(bed: &Bed) {
+    publishes_near_the_limit(bed.dir());
+}
+
+fn paths_near_the_limit_work_where_a_temporary_name_comes_first(bed: &Bed) {
+    on_disk(bed, Kind::Ext2, publishes_near_the_limit);
+}
+
+/// A file with a temporary name cannot be opened there, but published.
+fn paths_near_the_limit_work_without_procfs(bed: &Bed) {
+    let directories = LONG.map(|length| directory_of_length(bed.dir(), length));
+    testbed::own_mounts();
+    testbed::without_procfs();
+    for dir in directories {
+        fs::write(dir.join("new"), "by std").unwrap();
+        publishes_and_replaces_at(&dir.join("new"), || bed.open());
+        assert_eq!(names(&dir), ["new"]);
+    }
+}
+
 fn names_need_not_be_utf8(bed: &Bed) {
     let name = OsStr::from_bytes(b"\xff\xfe\x01");
     bed.file("a").publish(bed.path(name)).unwrap();
@@ -278,6 +357,44 @@ fn a_file_linked_by_hand_keeps_that_name(bed: &Bed) {
     link_by_hand(&file, &bed.path("by hand")).unwrap();
     drop(file);
     bed.holds_only("by hand", "linked");
+}
+
+/// rename(2) does nothing to two names of one file, and says that it has worked.
+fn a_replace_of_the_file_that_is_there_already_leaves_one_name(bed: &Bed) {
+    let mut replace = PublishOptions::new();
+    replace.replace(true);
+    for durability in LEVELS {
+        replace.durability(durability);
+        let file = bed.file("linked");
+        link_by_hand(&file, &bed.path("file")).unwrap();
+        replace.publish(file, bed.path("file")).unwrap();
+        bed.holds_only("file", "linked");
+
+        // By another descriptor of the file.
+        let file = bed.file("reopened");
+        fs::remove_file(bed.path("file")).unwrap();
+        link_by_hand(&file.reopen().unwrap(), &bed.path("file")).unwrap();
+        replace.publish(file, bed.path("file")).unwrap();
+        bed.holds_only("file", "reopened");
+
+        // By its temporary name.
+        let file = bed.file("hard link");
+        fs::remove_file(bed.path("file")).unwrap();
+        for name in bed.names() {
+            fs::hard_link(bed.path(name), bed.path("file")).unwrap();
+        }
+        replace.publish(file, bed.path("file")).unwrap();
+        bed.holds_only("file", "hard link");
+
+        let file = bed.file("batch");
+        fs::remove_file(bed.path("file")).unwrap();
+        link_by_hand(&file, &bed.path("file")).unwrap();
+        let mut batch = PublishBatch::with_options(&replace);
+        batch.add_replacing(file, bed.path("file"));
+        batch.commit().into_result().unwrap();
+        bed.holds_only("file", "batch");
+        fs::remove_file(bed.path("file")).unwrap();
+    }
 }
 
 fn write_replaces_and_creates(bed: &Bed) {

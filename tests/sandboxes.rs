@@ -3,17 +3,24 @@
 mod common;
 
 use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use common::{
-    contents, given_back, on, on_both_routes, publishes_and_replaces,
-    publishes_and_replaces_by_procfs, Bed, Route,
+    contents, fails, file_in, given_back, on, on_both_routes, on_disk, publishes_and_replaces,
+    publishes_and_replaces_by_procfs, refused, Bed, Route,
 };
-use linkable::{Durability, OpenOptionsAnonymousExt, PublishErrorKind, PublishOptions};
+use linkable::{
+    Durability, OpenOptionsAnonymousExt, PublishBatch, PublishErrorKind, PublishOptions,
+};
 use rustix::thread::{no_new_privs, set_no_new_privs};
-use testbed::{deny, in_child, in_thread, with_fault, AccessFs, BitFlags, Rule};
+use testbed::{deny, in_child, in_thread, with_fault, AccessFs, BitFlags, Kind, Rule};
 
 on_both_routes! {
     a_sandbox_without_statx_works,
+    a_sandbox_without_uname_and_limits_works,
+    #[ignore = "needs root and mkfs.btrfs, to mount"]
+    a_sandbox_without_uname_works_on_btrfs,
     no_new_privs_changes_nothing,
     landlock_with_the_rights_works,
     landlock_without_refer_crosses_devices,
@@ -27,6 +34,46 @@ fn a_sandbox_without_statx_works(bed: &Bed) {
         drop(bed.file("dropped"));
         publishes_and_replaces(bed);
     }));
+}
+
+/// Calls that rustix takes for such as cannot fail.
+fn deny_uname_and_limits() {
+    let calls = [
+        libc::SYS_uname,
+        libc::SYS_prlimit64,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_getrlimit,
+    ];
+    deny(libc::EPERM, &calls.map(Rule::call));
+}
+
+fn publishes_in_a_batch(dir: &Path) {
+    let mut options = PublishOptions::new();
+    let mut batch = PublishBatch::with_options(options.durability(Durability::Full));
+    for i in 0..20 {
+        batch.add(file_in(dir, "new"), dir.join(i.to_string()));
+    }
+    assert_eq!(batch.commit().into_result().unwrap(), 20);
+    (0..20).for_each(|i| fs::remove_file(dir.join(i.to_string())).unwrap());
+}
+
+fn a_sandbox_without_uname_and_limits_works(bed: &Bed) {
+    deny_uname_and_limits();
+    publishes_in_a_batch(bed.dir());
+    publishes_and_replaces(bed);
+}
+
+/// What has to be done there depends on how old the kernel is.
+fn a_sandbox_without_uname_works_on_btrfs(bed: &Bed) {
+    on_disk(bed, Kind::Btrfs, |disk| {
+        // What unmounts it comes after this.
+        let disk = disk.to_owned();
+        in_thread(move || {
+            deny_uname_and_limits();
+            publishes_in_a_batch(&disk);
+            linkable::write(disk.join("new"), "new").unwrap();
+        });
+    });
 }
 
 fn no_new_privs_changes_nothing(bed: &Bed) {
@@ -102,6 +149,40 @@ fn landlock_without_make_reg_refuses_to_open_a_named_file() {
         testbed::landlock_without(AccessFs::MakeReg.into());
         let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EACCES));
+        assert_eq!(bed.names(), [""; 0]);
+    });
+}
+
+/// Linux makes the file, and then finds out that it may not be opened.
+#[test]
+fn landlock_without_read_or_write_leaves_no_litter_of_a_refused_open() {
+    for denied in [AccessFs::ReadFile, AccessFs::WriteFile] {
+        on(Route::Named(libc::EOPNOTSUPP), move |bed| {
+            let dir = bed.dir().to_owned();
+            in_thread(move || {
+                testbed::landlock_without(denied.into());
+                let mut options = OpenOptions::new();
+                options.read(true).mode(0o640);
+                fails(options.anonymous_in(&dir), libc::EACCES);
+                fails(options.scratch_in(&dir), libc::EACCES);
+            });
+            assert_eq!(bed.names(), [""; 0]);
+        });
+    }
+}
+
+/// The same for the temporary name of a copy.
+#[test]
+fn landlock_without_write_leaves_no_litter_of_a_refused_copy() {
+    on(Route::AnonymousFirst, |bed| {
+        let (file, path) = (bed.file("kept"), bed.path("new"));
+        let outcome = in_thread(move || {
+            deny(libc::EPERM, &Rule::link_unnamed());
+            testbed::landlock_without(AccessFs::WriteFile.into());
+            PublishOptions::new().allow_copy(true).publish(file, path)
+        });
+        let file = refused(outcome, PublishErrorKind::LinkForbidden, libc::EPERM);
+        assert_eq!(contents(&file), "kept");
         assert_eq!(bed.names(), [""; 0]);
     });
 }
