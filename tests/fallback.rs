@@ -171,6 +171,17 @@ fn clean_up_removes_only_our_own_file() {
     });
 }
 
+#[test]
+fn a_file_that_replaces_its_own_temporary_name_keeps_it() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        let file = bed.file("kept");
+        let path = bed.path(bed.names().remove(0));
+        file.replace(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "kept");
+        fs::remove_file(path).unwrap();
+    });
+}
+
 /// Whether the file has other links does not matter: it is by this one that it would be renamed.
 #[test]
 fn a_file_whose_temporary_name_was_removed_is_never_linkable() {

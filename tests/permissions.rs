@@ -4,15 +4,16 @@ mod common;
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
-use common::{contents, file_in, given_back, names, on, on_both_routes, refused, Bed, Route};
+use common::{
+    contents, file_in, given_back, names, on, on_both_routes, refused, Bed, Flagged, Route,
+};
 use linkable::{
     Durability, OpenOptionsAnonymousExt,
     PublishErrorKind::{self, Other},
     PublishOptions,
 };
-use rustix::fs::{ioctl_getflags, ioctl_setflags, IFlags};
+use rustix::fs::IFlags;
 use testbed::{deny, in_thread, Mounted, Rule};
 
 on_both_routes! {
@@ -22,24 +23,6 @@ on_both_routes! {
     an_append_only_directory_keeps_the_old_file_and_every_temporary_name,
     #[ignore = "needs root, for chattr"]
     an_immutable_directory_is_not_link_forbidden,
-}
-
-/// A directory that has a flag of chattr(1) until this is dropped.
-struct Flagged(File, IFlags);
-
-impl Flagged {
-    fn new(path: &Path, flag: IFlags) -> Self {
-        let dir = File::open(path).unwrap();
-        let before = ioctl_getflags(&dir).unwrap();
-        ioctl_setflags(&dir, before | flag).unwrap();
-        Self(dir, before)
-    }
-}
-
-impl Drop for Flagged {
-    fn drop(&mut self) {
-        ioctl_setflags(&self.0, self.1).unwrap();
-    }
 }
 
 fn a_directory_need_not_be_readable(bed: &Bed) {

@@ -5,10 +5,10 @@ mod common;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
-use common::{given_back, on_both_routes, Bed, LEVELS};
+use common::{file_in, given_back, names, on, on_both_routes, on_disk, Bed, Route, LEVELS};
 use linkable::{Durability, OpenOptionsAnonymousExt, PublishErrorKind, PublishOptions};
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-use testbed::in_thread;
+use testbed::{deny, in_thread, Kind, Rule};
 
 on_both_routes! {
     #[serial_test::serial]
@@ -131,6 +131,24 @@ fn no_descriptor_is_leaked(bed: &Bed) {
         fs::remove_file(bed.path("new")).unwrap();
     }
     assert_eq!(open_descriptors(), before);
+}
+
+/// Its journal cannot be asked for then. That is not remembered.
+#[test]
+#[serial_test::serial]
+#[ignore = "needs root and mkfs.ext4, to mount"]
+fn without_free_descriptors_a_file_is_named_before_its_sync() {
+    on(Route::Anonymous, |bed| {
+        on_disk(bed, Kind::Ext4, |disk| {
+            let (first, second) = (file_in(disk, "first"), file_in(disk, "second"));
+            deny(libc::EIO, &Rule::rename());
+            let error = without_descriptors(|| first.publish(disk.join("new")).unwrap_err());
+            assert_eq!(error.io_error().raw_os_error(), Some(libc::EIO));
+            assert!(!given_back(error).is_anonymous());
+            second.publish(disk.join("new")).unwrap();
+            assert_eq!(names(disk), ["lost+found", "new"]);
+        });
+    });
 }
 
 /// What the counting itself is worth.

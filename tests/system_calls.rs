@@ -10,12 +10,13 @@ use std::thread;
 use std::time::Duration;
 
 use common::trace::{names, traced, Call, Strace};
-use common::{given_back, needs_link_by_descriptor, needs_noreplace, needs_o_tmpfile};
+use common::{given_back, needs_link_by_descriptor, needs_noreplace, needs_o_tmpfile, Flagged};
 use linkable::{
     Durability, OpenOptionsAnonymousExt, PublishBatch, PublishError, PublishErrorKind,
-    PublishOptions,
+    PublishOptions, SyncMethod,
 };
-use testbed::{deny, in_thread, FileSystem, Kind, Mounted, Rule};
+use rustix::fs::IFlags;
+use testbed::{deny, in_child, in_thread, FileSystem, Kind, Mounted, Rule};
 
 traced! {
     publishing_a_new_file_costs_four_calls,
@@ -48,6 +49,24 @@ traced! {
     a_failed_sync_of_a_copy_leaves_the_file_publishable,
     a_copy_uses_copy_file_range,
     a_directory_exchanged_while_opening_gets_no_litter,
+    #[ignore = "needs root, to mount"]
+    an_error_of_one_directory_is_one_of_its_whole_file_system,
+    an_error_of_one_chunk_is_one_of_the_next,
+    #[ignore = "needs root, to mount"]
+    on_an_overlay_a_temporary_name_comes_before_the_sync,
+    #[ignore = "needs root, to mount"]
+    on_an_overlay_an_append_only_directory_gets_no_temporary_name,
+    durability_full_syncs_the_directory_that_a_file_leaves,
+    an_unnamed_file_goes_on_after_eintr,
+    an_unnamed_file_goes_on_after_eagain,
+    a_named_file_goes_on_after_eintr,
+    a_named_file_goes_on_after_eagain,
+    if_the_temporary_name_cannot_be_removed_the_link_is_taken_back,
+    #[ignore = "needs root, to mount"]
+    a_copy_to_another_device_is_synced_once,
+    #[ignore = "needs root, to mount"]
+    the_copies_of_a_batch_are_synced_once,
+    an_inherited_file_does_not_make_others_go_through_procfs,
 }
 
 /// Opens a file in `dir`, writes to it, gives it the name `new` and closes it.
@@ -501,4 +520,235 @@ fn a_directory_exchanged_while_opening_gets_no_litter(strace: &Strace) {
         calls.iter().any(missed),
         "the directory was not exchanged in time"
     );
+}
+
+/// What becomes of a file in each of the directories, in a durable batch, if the nth fsync(2) fails.
+fn kinds_of_batch(strace: &Strace, dirs: &[PathBuf], most_open: usize, nth: usize) {
+    let inject = format!("inject=fsync:error=EIO:when={nth}");
+    let filter = "trace=fsync,?access,?faccessat";
+    let calls = strace.calls(&["-y", "-e", filter, "-e", &inject], || {
+        let mut options = PublishOptions::new();
+        options
+            .durability(Durability::Full)
+            .sync_method(SyncMethod::Fsync);
+        let mut batch = PublishBatch::with_options(&options);
+        batch.most_open(most_open);
+        for dir in dirs {
+            let file = OpenOptions::new().anonymous_in(dir).unwrap();
+            batch.add(file, dir.join("new"));
+        }
+        let report = batch.commit();
+        assert_eq!(report.published(), dirs.len());
+        for (index, error) in report.failures() {
+            assert_eq!(error.kind(), PublishErrorKind::NotDurable);
+            assert_eq!(error.io_error().raw_os_error(), Some(libc::EIO));
+            assert_eq!(error.path(), dirs[*index].join("new"));
+        }
+        let failed: Vec<_> = report.failures().iter().map(|(index, _)| *index).collect();
+        assert_eq!(failed, [0, 1]);
+    });
+    let failed = calls.iter().find(|call| call.text.contains("EIO")).unwrap();
+    assert!(
+        failed.text.contains("/a>"),
+        "not the first directory: {}",
+        failed.text
+    );
+}
+
+/// ext4 reports a failed commit of its journal to the first fsync(2) only.
+fn an_error_of_one_directory_is_one_of_its_whole_file_system(strace: &Strace) {
+    testbed::own_mounts();
+    let base = tempfile::tempdir().unwrap();
+    let other = Mounted::new("tmpfs", base.path().join("other"), "");
+    let dirs = ["a", "b"].map(|name| base.path().join(name));
+    dirs.iter().for_each(|dir| fs::create_dir(dir).unwrap());
+    // After the contents of all three.
+    let [a, b] = dirs;
+    kinds_of_batch(strace, &[a, b, other.to_path_buf()], 64, 4);
+}
+
+fn an_error_of_one_chunk_is_one_of_the_next(strace: &Strace) {
+    let base = tempfile::tempdir().unwrap();
+    let dirs = ["a", "b"].map(|name| base.path().join(name));
+    dirs.iter().for_each(|dir| fs::create_dir(dir).unwrap());
+    kinds_of_batch(strace, &dirs, 2, 2);
+}
+
+/// What syncs and names a new file in `dir`, in order, and what they have worked upon.
+fn order_of(calls: Vec<Call>) -> Vec<String> {
+    let wanted = ["fsync", "linkat", "renameat", "renameat2"];
+    let names = calls.into_iter().map(|call| call.name);
+    names
+        .filter(|name| wanted.contains(&name.as_str()))
+        .collect()
+}
+
+fn overlay(base: &Path) -> Mounted {
+    testbed::own_mounts();
+    let at = base.join("overlay");
+    fs::create_dir(&at).unwrap();
+    FileSystem::from(Kind::Tmpfs).overlaid().mount(&at).unwrap()
+}
+
+/// It may be over a file system without a journal, and does not tell.
+fn on_an_overlay_a_temporary_name_comes_before_the_sync(strace: &Strace) {
+    let base = tempfile::tempdir().unwrap();
+    let overlay = overlay(base.path());
+    needs_o_tmpfile(&overlay);
+    let calls = strace.calls(&[], || {
+        save(&overlay, false, Durability::Contents);
+        publish_in_batch(&[overlay.to_path_buf()], 1);
+    });
+    let expected = ["linkat", "fsync", "renameat2"];
+    assert_eq!(
+        order_of(calls),
+        [&expected[..], &expected, &["fsync"]].concat()
+    );
+}
+
+fn on_an_overlay_an_append_only_directory_gets_no_temporary_name(strace: &Strace) {
+    let base = tempfile::tempdir().unwrap();
+    let overlay = overlay(base.path());
+    needs_o_tmpfile(&overlay);
+    let dir = overlay.join("dir");
+    fs::create_dir(&dir).unwrap();
+    let _flagged = Flagged::new(&dir, IFlags::APPEND);
+    let calls = strace.calls(&[], || save(&dir, false, Durability::Contents));
+    assert_eq!(order_of(calls), ["fsync", "linkat"]);
+}
+
+/// Its temporary name could come back there.
+fn durability_full_syncs_the_directory_that_a_file_leaves(strace: &Strace) {
+    deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
+    let base = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| base.path().join(name));
+    fs::create_dir(&from).unwrap();
+    fs::create_dir(&to).unwrap();
+    let calls = strace.calls(&["-y", "-e", "trace=fsync,?access,?faccessat"], || {
+        let mut options = PublishOptions::new();
+        options.durability(Durability::Full);
+        let open = || OpenOptions::new().anonymous_in(&from).unwrap();
+        options.publish(open(), to.join("one")).unwrap();
+        options
+            .replace(true)
+            .publish(open(), to.join("one"))
+            .unwrap();
+        let mut batch = PublishBatch::with_options(&options);
+        batch.add(open(), to.join("two"));
+        batch.commit().into_result().unwrap();
+    });
+    let synced = |dir: &str| calls.iter().filter(|call| call.text.contains(dir)).count();
+    assert_eq!((synced("/from>"), synced("/to>")), (3, 3));
+}
+
+/// Publishes and replaces, while each of the calls fails three times before it works.
+fn goes_on_after(strace: &Strace, errno: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let inject = format!("inject=linkat,renameat,renameat2,unlinkat:error={errno}:when=1..3");
+    let calls = strace.calls(&["-e", &inject], || {
+        save(dir.path(), false, Durability::None);
+        save(dir.path(), true, Durability::None);
+        let left: Vec<_> = fs::read_dir(&dir).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    });
+    let failed = calls.iter().filter(|call| call.text.contains(errno));
+    assert_eq!(failed.count(), 6, "two calls, three times each");
+}
+
+/// By linkat(2), and by renameat(2) for the second time.
+fn an_unnamed_file_goes_on_after_eintr(strace: &Strace) {
+    goes_on_after(strace, "EINTR");
+}
+
+fn an_unnamed_file_goes_on_after_eagain(strace: &Strace) {
+    goes_on_after(strace, "EAGAIN");
+}
+
+/// By renameat2(2), and by renameat(2) for the second time.
+fn a_named_file_goes_on_after_eintr(strace: &Strace) {
+    deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
+    goes_on_after(strace, "EINTR");
+}
+
+fn a_named_file_goes_on_after_eagain(strace: &Strace) {
+    deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
+    goes_on_after(strace, "EAGAIN");
+}
+
+/// Without `RENAME_NOREPLACE`. The first unlinkat(2) is that of the temporary name.
+fn if_the_temporary_name_cannot_be_removed_the_link_is_taken_back(strace: &Strace) {
+    deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
+    deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new");
+    strace.calls(&["-e", "inject=unlinkat:error=EIO:when=1"], || {
+        let file = OpenOptions::new().anonymous_in(&dir).unwrap();
+        let error = file.publish(&path).unwrap_err();
+        assert_eq!(error.io_error().raw_os_error(), Some(libc::EIO));
+        assert!(!path.exists());
+        given_back(error).publish(&path).unwrap();
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+    });
+}
+
+/// Counts the syncs of files that are published as copies on another tmpfs.
+fn syncs_of_copies(strace: &Strace, operation: fn(&PublishOptions, &Path, &Path)) -> usize {
+    testbed::own_mounts();
+    let base = tempfile::tempdir().unwrap();
+    let other = Mounted::new("tmpfs", base.path().join("other"), "");
+    let calls = strace.calls(&[], || {
+        let mut options = PublishOptions::new();
+        operation(options.allow_copy(true), base.path(), &other);
+    });
+    let is_sync = |call: &&Call| ["fsync", "syncfs", "sync_file_range"].contains(&&*call.name);
+    calls.iter().filter(is_sync).count()
+}
+
+fn a_copy_to_another_device_is_synced_once(strace: &Strace) {
+    let syncs = syncs_of_copies(strace, |options, here, there| {
+        let file = OpenOptions::new().anonymous_in(here).unwrap();
+        options.publish(file, there.join("new")).unwrap();
+    });
+    assert_eq!(syncs, 1);
+}
+
+fn the_copies_of_a_batch_are_synced_once(strace: &Strace) {
+    let syncs = syncs_of_copies(strace, |options, here, there| {
+        let mut batch = PublishBatch::with_options(options);
+        for name in ["one", "two", "three"] {
+            let file = OpenOptions::new().anonymous_in(here).unwrap();
+            batch.add(file, there.join(name));
+        }
+        batch.commit().into_result().unwrap();
+    });
+    assert_eq!(syncs, 3);
+}
+
+/// Since Linux 6.10 only that one has to.
+fn an_inherited_file_does_not_make_others_go_through_procfs(strace: &Strace) {
+    needs_o_tmpfile(&std::env::temp_dir());
+    let dir = tempfile::tempdir().unwrap();
+    testbed::give_to_ordinary_user(dir.path());
+    let path = dir.path().to_owned();
+    let calls = strace.calls(&[], move || {
+        in_thread(move || {
+            testbed::as_ordinary_user();
+            needs_link_by_descriptor();
+            let inherited = OpenOptions::new().anonymous_in(&path).unwrap();
+            assert!(in_child(|| {
+                inherited.publish(path.join("inherited")).unwrap();
+                let own = OpenOptions::new().anonymous_in(&path).unwrap();
+                own.publish(path.join("own")).unwrap();
+            }));
+        });
+    });
+    let links: Vec<_> = calls.iter().filter(|call| call.name == "linkat").collect();
+    let is_last_of = |name: &str| links.iter().rfind(|call| call.text.contains(name)).unwrap();
+    assert!(is_last_of("inherited").text.contains("AT_SYMLINK_FOLLOW"));
+    let own: Vec<_> = links
+        .iter()
+        .filter(|call| call.text.contains("own"))
+        .collect();
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert!(own[0].text.contains("AT_EMPTY_PATH"), "{own:?}");
 }

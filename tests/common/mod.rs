@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use linkable::{Durability, LinkableFile, OpenOptionsAnonymousExt, PublishError, PublishErrorKind};
-use rustix::fs::{linkat, open, renameat_with, setxattr};
+use rustix::fs::{ioctl_getflags, ioctl_setflags, linkat, open, renameat_with, setxattr, IFlags};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, XattrFlags, CWD};
 use testbed::{deny, in_thread, FileSystem, Mounted, Rule};
 
@@ -230,6 +230,24 @@ pub fn on_overlay(bed: &Bed, upper: &str, promise: impl FnOnce(&Path, &Path)) {
     fs::create_dir(&work).unwrap();
     let merged = Mounted::overlay(&lower, &data, &work, bed.path("merged"));
     promise(&lower, &merged);
+}
+
+/// A file or directory that has a flag of chattr(1) until this is dropped.
+pub struct Flagged(File, IFlags);
+
+impl Flagged {
+    pub fn new(path: &Path, flag: IFlags) -> Self {
+        let file = File::open(path).unwrap();
+        let before = ioctl_getflags(&file).unwrap();
+        ioctl_setflags(&file, before | flag).unwrap();
+        Self(file, before)
+    }
+}
+
+impl Drop for Flagged {
+    fn drop(&mut self) {
+        ioctl_setflags(&self.0, self.1).unwrap();
+    }
 }
 
 /// Fails with what the file system itself says, if that is no.
