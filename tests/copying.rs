@@ -6,13 +6,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{symlink, MetadataExt, OpenOptionsExt, PermissionsExt};
 
-use common::{contents, names, on, on_both_routes, refused, set_default_acl, Bed, Route, LEVELS};
+use common::{
+    contents, file_in, names, on, on_both_routes, refused, set_default_acl, Bed, Route, LEVELS,
+};
 use linkable::{
     OpenOptionsAnonymousExt,
     PublishErrorKind::{AlreadyExists, CrossesDevices, LinkForbidden, Other},
     PublishOptions,
 };
 use rustix::fs::{fcntl_getfl, fgetxattr, fsetxattr, OFlags, XattrFlags};
+use rustix::thread::{capabilities, set_capabilities, CapabilitySet};
 use testbed::{deny, in_thread, Mounted, Rule};
 
 on_both_routes! {
@@ -39,6 +42,16 @@ on_both_routes! {
     holes_stay_holes,
     #[ignore = "needs root, to mount"]
     a_copy_replaces_a_symlink_and_does_not_follow_it,
+    #[ignore = "needs root, to mount"]
+    a_copy_leaves_out_what_the_other_file_system_cannot_hold,
+    #[ignore = "needs root, to mount"]
+    a_copy_without_its_acl_gives_the_group_no_more_access,
+    #[ignore = "needs root, to drop a capability"]
+    a_copy_keeps_its_owner_with_the_right_to_change_owners_alone,
+    #[ignore = "needs root, to mount"]
+    a_copy_keeps_the_attributes_of_a_file_that_its_mode_closes,
+    #[ignore = "needs root, to mount"]
+    a_copy_can_be_published_near_the_limit_of_paths,
 }
 
 /// What a sandbox does that lets files be opened and not be linked.
@@ -206,6 +219,112 @@ fn a_copy_replaces_a_symlink_and_does_not_follow_it(bed: &Bed) {
         .unwrap();
     assert!(other.join("link").symlink_metadata().unwrap().is_file());
     assert_eq!(names(&other), ["link"]);
+}
+
+fn a_copy_leaves_out_what_the_other_file_system_cannot_hold(bed: &Bed) {
+    testbed::own_mounts();
+    let other = Mounted::new("ramfs", bed.path("other"), "");
+    let file = bed.file("whole");
+    fsetxattr(&file, "user.origin", b"here", XattrFlags::empty()).unwrap();
+    file.as_file()
+        .set_permissions(PermissionsExt::from_mode(0o640))
+        .unwrap();
+    let copy = copying().publish(file, other.join("file")).unwrap();
+    assert_eq!(contents(&copy), "whole");
+    assert_eq!(copy.metadata().unwrap().mode() & 0o7777, 0o640);
+    assert_eq!(names(&other), ["file"]);
+}
+
+/// The mode of a file with an ACL has the most that the list gives to anybody, where the group's own
+/// access would be.
+fn a_copy_without_its_acl_gives_the_group_no_more_access(bed: &Bed) {
+    testbed::own_mounts();
+    let other = Mounted::new("ramfs", bed.path("other"), "");
+    let dir = bed.path("dir");
+    fs::create_dir(&dir).unwrap();
+    // It gives r-x to the group, and r-- to user 1234, of which a mode of rw-rw---- leaves r--.
+    set_default_acl(&dir);
+    let mut options = OpenOptions::new();
+    let file = options.read(true).mode(0o660).anonymous_in(&dir).unwrap();
+    file.as_file()
+        .set_permissions(PermissionsExt::from_mode(0o670))
+        .unwrap();
+    let copy = copying().publish(file, other.join("file")).unwrap();
+    assert_eq!(copy.metadata().unwrap().mode() & 0o777, 0o650);
+}
+
+/// `CAP_CHOWN` without `CAP_FOWNER`: once the copy is somebody else's, its mode cannot be set.
+fn a_copy_keeps_its_owner_with_the_right_to_change_owners_alone(bed: &Bed) {
+    let other = mount_other(bed, "");
+    let file = bed.file("whole");
+    file.as_file()
+        .set_permissions(PermissionsExt::from_mode(0o640))
+        .unwrap();
+    std::os::unix::fs::fchown(&file, Some(1234), Some(5678)).unwrap();
+    let path = other.join("file");
+    in_thread(move || {
+        let mut sets = capabilities(None).unwrap();
+        sets.effective.remove(CapabilitySet::FOWNER);
+        set_capabilities(None, sets).unwrap();
+        copying().publish(file, path).unwrap();
+    });
+    let found = other.join("file").metadata().unwrap();
+    assert_eq!((found.uid(), found.gid()), (1234, 5678));
+    assert_eq!(found.mode() & 0o7777, 0o640);
+}
+
+fn a_copy_keeps_the_attributes_of_a_file_that_its_mode_closes(bed: &Bed) {
+    let other = mount_other(bed, "mode=777");
+    testbed::give_to_ordinary_user(bed.dir());
+    for mode in [0o200, 0o400, 0] {
+        let (dir, path) = (bed.dir().to_owned(), other.join(format!("{mode:o}")));
+        in_thread(move || {
+            testbed::as_ordinary_user();
+            let file = file_in(&dir, "whole");
+            fsetxattr(&file, "user.origin", b"here", XattrFlags::empty()).unwrap();
+            let permissions = fs::Permissions::from_mode(mode);
+            file.as_file().set_permissions(permissions).unwrap();
+            copying().publish(file, &path).unwrap();
+        });
+        let copy = File::open(other.join(format!("{mode:o}"))).unwrap();
+        assert_eq!(copy.metadata().unwrap().mode() & 0o7777, mode);
+        let mut value = [0; 8];
+        assert_eq!(
+            fgetxattr(&copy, "user.origin", &mut value),
+            Ok(4),
+            "{mode:o}"
+        );
+    }
+}
+
+/// The path of its temporary name is too long.
+fn a_copy_can_be_published_near_the_limit_of_paths(bed: &Bed) {
+    let other = mount_other(bed, "");
+    let mut dir = other.to_path_buf();
+    while dir.as_os_str().len() < 4_080 {
+        let left = 4_080 - dir.as_os_str().len();
+        dir.push("d".repeat(left.min(200)));
+    }
+    fs::create_dir_all(&dir).unwrap();
+    copying()
+        .publish(bed.file("new"), dir.join("file"))
+        .unwrap();
+    assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "new");
+    assert_eq!(names(&dir), ["file"]);
+}
+
+/// File systems that have unnamed files and no links.
+#[test]
+fn a_copy_is_published_where_links_are_not_supported() {
+    for errno in [libc::EOPNOTSUPP, libc::EINVAL, libc::ENOSYS, libc::EACCES] {
+        on(Route::AnonymousFirst, move |bed| {
+            let file = bed.file("whole");
+            deny(errno, &[Rule::call(libc::SYS_linkat)]);
+            let file = refused(file.publish(bed.path("file")), LinkForbidden, errno);
+            copying().publish(file, bed.path("file")).unwrap();
+            bed.holds_only("file", "whole");
+        });
+    }
 }
 
 /// The late refusal: it could be opened without a name, and may not have one.

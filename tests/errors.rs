@@ -3,12 +3,23 @@
 mod common;
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
-use common::{contents, given_back, link_by_hand, on, on_both_routes, Bed, Route};
-use linkable::PublishErrorKind;
-use testbed::{with_fault, Rule};
+use common::{
+    contents, file_in, given_back, link_by_hand, names, on, on_both_routes, on_disk, refused, Bed,
+    Flagged, Route,
+};
+use linkable::{
+    Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishError,
+    PublishErrorKind, PublishOptions,
+};
+use rustix::fs::IFlags;
+use testbed::{deny, in_thread, with_fault, Kind, Rule};
 
 on_both_routes! {
     the_message_names_the_path_and_the_source_has_the_cause,
@@ -16,6 +27,18 @@ on_both_routes! {
     any_other_errno_is_returned_and_publishing_can_be_retried,
     a_failed_rename_gives_the_file_back_and_keeps_the_old_one,
     a_failed_write_keeps_the_old_file,
+    only_a_file_that_is_not_published_comes_back,
+    the_debug_text_of_an_error_shows_only_what_helps,
+    the_debug_text_of_a_file_says_whether_it_is_anonymous,
+    an_impossible_path_says_whether_something_is_there,
+    a_full_or_read_only_disk_is_called_by_its_name,
+    a_file_that_is_in_use_is_not_called_a_mount_point,
+    #[ignore = "needs root, to be somebody else"]
+    a_missing_permission_and_a_sticky_directory_are_told_apart,
+    #[ignore = "needs root, for chattr"]
+    an_immutable_or_append_only_file_is_called_so,
+    #[ignore = "needs root and mkfs.ext4, to swap"]
+    a_file_in_use_as_swap_space_is_called_so,
 }
 
 fn the_message_names_the_path_and_the_source_has_the_cause(bed: &Bed) {
@@ -80,6 +103,329 @@ fn a_failed_write_keeps_the_old_file(bed: &Bed) {
     assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
     drop(file);
     bed.holds_only("file", "old");
+}
+
+/// The error is of this kind and errno, and its text says so in these words.
+#[track_caller]
+fn says(
+    outcome: Result<File, PublishError>,
+    kind: PublishErrorKind,
+    errno: i32,
+    words: &str,
+) -> LinkableFile {
+    let error = outcome.expect_err("published");
+    let text = error.to_string();
+    assert!(text.contains(words), "{text:?} does not say {words:?}");
+    refused(Err(error), kind, errno)
+}
+
+fn publish(file: LinkableFile, path: &Path, replace: bool) -> Result<File, PublishError> {
+    let mut options = PublishOptions::new();
+    options.replace(replace).durability(Durability::None);
+    options.publish(file, path)
+}
+
+fn only_a_file_that_is_not_published_comes_back(bed: &Bed) {
+    let missing = bed.file("kept").publish(bed.path("missing/new"));
+    let file = missing.unwrap_err().into_file().unwrap();
+    assert_eq!(contents(&file), "kept");
+
+    let path = bed.path("new");
+    let error = with_fault(libc::EIO, vec![Rule::call(libc::SYS_fsync)], move || {
+        let mut options = PublishOptions::new();
+        // Only the directory is synced by fsync(2), or nothing is.
+        options.durability(Durability::Full);
+        options.publish(file, path).unwrap_err()
+    });
+    match error.kind() {
+        PublishErrorKind::NotDurable => assert!(error.into_file().is_none()),
+        kind => {
+            assert_eq!(kind, PublishErrorKind::SyncFailed);
+            assert!(error.into_file().is_some());
+        }
+    }
+}
+
+/// It is what a `main` prints that returns the error.
+fn the_debug_text_of_an_error_shows_only_what_helps(bed: &Bed) {
+    let path = bed.path("taken");
+    fs::write(&path, "old").unwrap();
+    let error = bed.open().publish(&path).unwrap_err();
+    let expected = format!(
+        "NotPublished {{ kind: AlreadyExists, path: {path:?}, source: Os {{ code: 17, kind: \
+         AlreadyExists, message: \"File exists\" }}, .. }}"
+    );
+    assert_eq!(format!("{error:?}"), expected);
+
+    let mut batch = PublishBatch::new();
+    batch.add(bed.open(), &path).most_open(0);
+    assert_eq!(
+        format!("{batch:?}"),
+        "PublishBatch { len: 1, failed: 0, .. }"
+    );
+    batch.add(bed.open(), &path);
+    assert_eq!(
+        format!("{batch:?}"),
+        "PublishBatch { len: 1, failed: 1, .. }"
+    );
+
+    assert_eq!(
+        format!("{:?}", PublishOptions::new()),
+        "PublishOptions { replace: false, durability: Contents, allow_copy: false, \
+         sync_method: Automatic }"
+    );
+}
+
+fn the_debug_text_of_a_file_says_whether_it_is_anonymous(bed: &Bed) {
+    let file = bed.open();
+    let (number, anonymous) = (file.as_raw_fd(), bed.is_anonymous());
+    let expected = format!("LinkableFile {{ fd: {number}, anonymous: {anonymous}, .. }}");
+    assert_eq!(format!("{file:?}"), expected);
+}
+
+fn an_impossible_path_says_whether_something_is_there(bed: &Bed) {
+    use libc::{EEXIST, EISDIR, ENOENT, ENOTDIR};
+    use PublishErrorKind::{AlreadyExists, IsADirectory, NotFound};
+
+    fs::write(bed.path("afile"), "").unwrap();
+    fs::create_dir_all(bed.path("dir/below")).unwrap();
+    let (missing, directory) = ("create the directory", "choose another path");
+    for (path, replace, kind, errno, words) in [
+        ("afile/x", false, NotFound, ENOTDIR, missing),
+        ("afile/x", true, NotFound, ENOTDIR, missing),
+        ("afile/", false, NotFound, ENOTDIR, missing),
+        ("afile/", true, NotFound, ENOTDIR, missing),
+        ("afile/x/", false, NotFound, ENOTDIR, missing),
+        ("afile/x/", true, NotFound, ENOTDIR, missing),
+        ("missing/", false, NotFound, ENOENT, missing),
+        ("missing/", true, NotFound, ENOENT, missing),
+        ("missing/x/", false, NotFound, ENOENT, missing),
+        ("missing/x/", true, NotFound, ENOENT, missing),
+        ("dir/missing/", false, NotFound, ENOENT, missing),
+        ("dir/missing/", true, NotFound, ENOENT, missing),
+        ("dir", false, AlreadyExists, EEXIST, directory),
+        ("dir", true, IsADirectory, EISDIR, directory),
+        ("dir/", false, AlreadyExists, EEXIST, directory),
+        ("dir/", true, IsADirectory, ENOTDIR, directory),
+        ("dir/below/", false, AlreadyExists, EEXIST, directory),
+        ("dir/below/", true, IsADirectory, ENOTDIR, directory),
+    ] {
+        println!("{path} {replace}");
+        let outcome = publish(bed.open(), &bed.path(path), replace);
+        let text = outcome.as_ref().unwrap_err().to_string();
+        assert!(!text.contains("`replace`"), "{text}");
+        drop(says(outcome, kind, errno, words));
+    }
+    let taken = publish(bed.open(), &bed.path("afile"), false);
+    drop(says(taken, AlreadyExists, EEXIST, "use `replace`"));
+}
+
+fn a_full_or_read_only_disk_is_called_by_its_name(bed: &Bed) {
+    for (errno, words) in [
+        (libc::EROFS, "read-only"),
+        (libc::ENOSPC, "the disk is full"),
+        (libc::EDQUOT, "quota"),
+    ] {
+        for replace in [false, true] {
+            let rules = [&[Rule::call(libc::SYS_linkat)][..], &Rule::rename()].concat();
+            let (file, path) = (bed.open(), bed.path("new"));
+            let outcome = with_fault(errno, rules, move || publish(file, &path, replace));
+            drop(says(outcome, PublishErrorKind::Other, errno, words));
+        }
+    }
+}
+
+/// What SMB and some FUSE say of a file that somebody has open.
+fn a_file_that_is_in_use_is_not_called_a_mount_point(bed: &Bed) {
+    fs::write(bed.path("file"), "old").unwrap();
+    let (file, path) = (bed.open(), bed.path("file"));
+    let outcome = with_fault(libc::EBUSY, Rule::rename(), move || file.replace(path));
+    drop(says(
+        outcome,
+        PublishErrorKind::Other,
+        libc::EBUSY,
+        "in use",
+    ));
+    bed.holds_only("file", "old");
+}
+
+fn a_missing_permission_and_a_sticky_directory_are_told_apart(bed: &Bed) {
+    for (mode, errno, words) in [
+        (
+            0o755,
+            libc::EACCES,
+            "write and search permission on the directory",
+        ),
+        (0o1777, libc::EPERM, "the directory is sticky"),
+    ] {
+        let [ours, theirs] = [format!("ours{mode:o}"), format!("theirs{mode:o}")];
+        let [ours, theirs] = [ours, theirs].map(|name| bed.path(name));
+        fs::create_dir(&ours).unwrap();
+        fs::create_dir(&theirs).unwrap();
+        fs::set_permissions(bed.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+        testbed::give_to_ordinary_user(&ours);
+        fs::write(theirs.join("file"), "root's").unwrap();
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(mode)).unwrap();
+        in_thread({
+            let theirs = theirs.clone();
+            move || {
+                testbed::as_ordinary_user();
+                let outcome = publish(file_in(&ours, "x"), &theirs.join("file"), true);
+                drop(says(outcome, PublishErrorKind::Other, errno, words));
+            }
+        });
+        assert_eq!(names(&theirs), ["file"]);
+    }
+}
+
+fn an_immutable_or_append_only_file_is_called_so(bed: &Bed) {
+    use PublishErrorKind::{LinkForbidden, Other};
+
+    for flag in [IFlags::IMMUTABLE, IFlags::APPEND] {
+        fs::write(bed.path("file"), "old").unwrap();
+        let flagged = Flagged::new(&bed.path("file"), flag);
+        let outcome = publish(bed.open(), &bed.path("file"), true);
+        drop(says(
+            outcome,
+            Other,
+            libc::EPERM,
+            "the existing file is immutable or append-only",
+        ));
+        drop(flagged);
+
+        let file = bed.open();
+        let path = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
+        let flagged = Flagged::new(path.as_ref(), flag);
+        let outcome = publish(file, &bed.path("new"), false);
+        let words = "the new file is immutable or append-only";
+        let file = says(outcome, LinkForbidden, libc::EPERM, words);
+        drop(flagged);
+        publish(file, &bed.path("new"), false).unwrap();
+        fs::remove_file(bed.path("new")).unwrap();
+    }
+    for (flag, words) in [
+        (IFlags::IMMUTABLE, "the directory is immutable"),
+        (IFlags::APPEND, "the directory is append-only"),
+    ] {
+        let dir = bed.path("dir");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("file"), "old").unwrap();
+        let file = bed.open();
+        let flagged = Flagged::new(&dir, flag);
+        let file = says(
+            publish(file, &dir.join("file"), true),
+            Other,
+            libc::EPERM,
+            words,
+        );
+        drop(flagged);
+        drop(file);
+        assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "old");
+        fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+fn a_file_in_use_as_swap_space_is_called_so(bed: &Bed) {
+    on_disk(bed, Kind::Ext4, |disk| {
+        let swap = disk.join("swap");
+        fs::write(&swap, vec![0; 1 << 20]).unwrap();
+        fs::set_permissions(&swap, fs::Permissions::from_mode(0o600)).unwrap();
+        File::open(&swap).unwrap().sync_all().unwrap();
+        testbed::run(Command::new("mkswap").arg(&swap)).unwrap();
+        testbed::run(Command::new("swapon").arg(&swap)).unwrap();
+        let outcome = publish(file_in(disk, "new"), &swap, true);
+        testbed::run(Command::new("swapoff").arg(&swap)).unwrap();
+        drop(says(
+            outcome,
+            PublishErrorKind::Other,
+            libc::EPERM,
+            "swap space",
+        ));
+    });
+}
+
+/// To replace is what was tried.
+#[test]
+fn a_replace_that_is_not_supported_does_not_recommend_itself() {
+    for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP] {
+        on(Route::Named(libc::EOPNOTSUPP), move |bed| {
+            let (file, path) = (bed.open(), bed.path("new"));
+            let outcome = with_fault(errno, Rule::rename(), move || file.replace(path));
+            let text = outcome.as_ref().unwrap_err().to_string();
+            assert!(!text.contains("`replace`"), "{text}");
+            drop(says(
+                outcome,
+                PublishErrorKind::Unsupported,
+                errno,
+                "the file system",
+            ));
+        });
+    }
+}
+
+/// A copy would have to be renamed, too.
+#[test]
+fn a_refused_rename_does_not_recommend_a_copy() {
+    for replace in [false, true] {
+        on(Route::Named(libc::EOPNOTSUPP), move |bed| {
+            let (file, path) = (bed.open(), bed.path("new"));
+            let outcome = with_fault(libc::EACCES, Rule::rename(), move || {
+                publish(file, &path, replace)
+            });
+            let text = outcome.as_ref().unwrap_err().to_string();
+            assert!(!text.contains("allow_copy"), "{text}");
+            let kind = PublishErrorKind::LinkForbidden;
+            drop(says(outcome, kind, libc::EACCES, "does not allow renaming"));
+        });
+    }
+}
+
+/// What it means that the copy fails is less than why the file itself has no name.
+#[test]
+#[ignore = "needs root, to unmount /proc"]
+fn a_copy_that_cannot_be_made_does_not_hide_the_first_error() {
+    on(Route::AnonymousFirst, |bed| {
+        let write_only = OpenOptions::new().anonymous_in(bed.dir()).unwrap();
+        let path = bed.path("new");
+        let outcome = in_thread(move || {
+            testbed::own_mounts();
+            testbed::without_procfs();
+            deny(libc::ENOENT, &[Rule::link_empty_path()]);
+            PublishOptions::new()
+                .allow_copy(true)
+                .publish(write_only, path)
+        });
+        let kind = PublishErrorKind::ProcUnavailable;
+        drop(says(outcome, kind, libc::ENOENT, "mount procfs"));
+    });
+}
+
+/// `EIO` is what rclone says of a hard link.
+#[test]
+#[ignore = "needs root and bindfs"]
+fn an_eio_of_a_link_on_fuse_recommends_replace() {
+    on(Route::Named(libc::EOPNOTSUPP), |bed| {
+        testbed::own_mounts();
+        let [below, at] = ["below", "at"].map(|name| bed.path(name));
+        fs::create_dir(&below).unwrap();
+        fs::create_dir(&at).unwrap();
+        testbed::run(Command::new("bindfs").args([&below, &at])).unwrap();
+        let file = file_in(&at, "whole");
+        let path = at.join("new");
+        let outcome = in_thread(move || {
+            deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
+            deny(libc::EIO, &[Rule::call(libc::SYS_linkat)]);
+            publish(file, &path, false)
+        });
+        let file = says(
+            outcome,
+            PublishErrorKind::Unsupported,
+            libc::EIO,
+            "use `replace`",
+        );
+        publish(file, &at.join("new"), true).unwrap();
+        testbed::unmount_at(&at);
+    });
 }
 
 #[test]

@@ -4,8 +4,8 @@ mod common;
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 
 use common::{contents, on_both_routes, Bed};
 use linkable::LinkableFile;
@@ -15,6 +15,8 @@ on_both_routes! {
     it_reads_writes_and_seeks,
     the_borrowed_file_is_the_same_file,
     it_converts_into_a_file_or_a_descriptor,
+    it_converts_into_a_raw_descriptor,
+    it_reads_and_writes_at_an_offset,
     reopen_has_its_own_offset,
     reopen_respects_the_mode,
     the_descriptor_is_closed_on_exec,
@@ -70,6 +72,28 @@ fn it_converts_into_a_file_or_a_descriptor(bed: &Bed) {
     let (file, descriptor) = (File::from(file), OwnedFd::from(descriptor));
     assert_eq!((file.as_raw_fd(), descriptor.as_raw_fd()), numbers);
     assert_eq!(bed.names(), [""; 0]);
+}
+
+fn it_converts_into_a_raw_descriptor(bed: &Bed) {
+    let file = bed.file("still here");
+    let number = file.as_raw_fd();
+    let raw = file.into_raw_fd();
+    assert_eq!(raw, number);
+    assert_eq!(bed.names(), [""; 0]);
+    // SAFETY: it was just given to us.
+    let file = unsafe { File::from_raw_fd(raw) };
+    assert_eq!(contents(file), "still here");
+}
+
+/// The position stays where it is.
+fn it_reads_and_writes_at_an_offset(bed: &Bed) {
+    let mut file = bed.file("one two");
+    file.write_all_at(b"six", 4).unwrap();
+    assert_eq!(file.write_at(b"S", 4).unwrap(), 1);
+    let (mut three, mut one) = ([0; 3], [0]);
+    file.read_exact_at(&mut three, 4).unwrap();
+    assert_eq!((&three, file.read_at(&mut one, 0).unwrap()), (b"Six", 1));
+    assert_eq!((one, file.stream_position().unwrap()), (*b"o", 7));
 }
 
 fn reopen_has_its_own_offset(bed: &Bed) {
