@@ -561,7 +561,9 @@ fn an_error_of_one_directory_is_one_of_its_whole_file_system(strace: &Strace) {
     let base = tempfile::tempdir().unwrap();
     let other = Mounted::new("tmpfs", base.path().join("other"), "");
     let dirs = ["a", "b"].map(|name| base.path().join(name));
-    dirs.iter().for_each(|dir| fs::create_dir(dir).unwrap());
+    for dir in &dirs {
+        fs::create_dir(dir).unwrap();
+    }
     // After the contents of all three.
     let [a, b] = dirs;
     kinds_of_batch(strace, &[a, b, other.to_path_buf()], 64, 4);
@@ -570,7 +572,9 @@ fn an_error_of_one_directory_is_one_of_its_whole_file_system(strace: &Strace) {
 fn an_error_of_one_chunk_is_one_of_the_next(strace: &Strace) {
     let base = tempfile::tempdir().unwrap();
     let dirs = ["a", "b"].map(|name| base.path().join(name));
-    dirs.iter().for_each(|dir| fs::create_dir(dir).unwrap());
+    for dir in &dirs {
+        fs::create_dir(dir).unwrap();
+    }
     kinds_of_batch(strace, &dirs, 2, 2);
 }
 
