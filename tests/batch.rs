@@ -363,15 +363,15 @@ fn files_that_failed_count_as_open_ones(bed: &Bed) {
     let each = if bed.is_anonymous() { 1 } else { 2 };
     batch.most_open(4 * each);
     let mut most_held = 0;
-    for i in 0..6 {
+    for i in 0..8 {
         let path = if i < 2 { "taken".into() } else { i.to_string() };
         batch.add(bed.file("new"), bed.path(path));
         most_held = most_held.max(batch.len() + batch.failed());
     }
     assert_eq!((batch.failed(), most_held), (2, 4));
     let report = batch.commit();
-    assert_eq!((report.published(), report.failures().len()), (4, 2));
-    (2..6).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
+    assert_eq!((report.published(), report.failures().len()), (6, 2));
+    (2..8).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
 }
 
 /// A callback that panics at the fifth file.

@@ -4,13 +4,16 @@ mod common;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use common::trace::{names, traced, Call, Strace};
-use common::{given_back, needs_link_by_descriptor, needs_noreplace, needs_o_tmpfile, Flagged};
+use common::{
+    given_back, needs_link_by_descriptor, needs_noreplace, needs_o_tmpfile, set_default_acl,
+    Flagged,
+};
 use linkable::{
     Durability, OpenOptionsAnonymousExt, PublishBatch, PublishError, PublishErrorKind,
     PublishOptions, SyncMethod,
@@ -67,6 +70,10 @@ traced! {
     #[ignore = "needs root, to mount"]
     the_copies_of_a_batch_are_synced_once,
     an_inherited_file_does_not_make_others_go_through_procfs,
+    #[ignore = "needs root and mkfs.btrfs, to mount"]
+    before_linux_6_0_a_forgotten_umask_is_applied,
+    #[ignore = "needs root, to mount"]
+    before_linux_6_0_a_default_acl_stays_as_it_is,
 }
 
 /// Opens a file in `dir`, writes to it, gives it the name `new` and closes it.
@@ -755,4 +762,59 @@ fn an_inherited_file_does_not_make_others_go_through_procfs(strace: &Strace) {
         .collect();
     assert_eq!(own.len(), 1, "{own:?}");
     assert!(own[0].text.contains("AT_EMPTY_PATH"), "{own:?}");
+}
+
+/// What procfs tells of an old kernel and of a umask that the kernel does not have, and so forgets.
+fn on_an_old_kernel_with_umask_077(base: &Path) {
+    testbed::as_kernel("5.10.0");
+    testbed::own_fs();
+    rustix::process::umask(rustix::fs::Mode::empty());
+    let status = base.join("status");
+    fs::write(&status, "Name:\ttest\nUmask:\t0077\n").unwrap();
+    testbed::bind(&status, "/proc/thread-self/status".as_ref());
+}
+
+/// On file systems without access control lists.
+fn before_linux_6_0_a_forgotten_umask_is_applied(strace: &Strace) {
+    testbed::own_mounts();
+    let base = tempfile::tempdir().unwrap();
+    let memory = Mounted::new("tmpfs", base.path().join("memory"), "");
+    let at = memory.join("mounted");
+    fs::create_dir(&at).unwrap();
+    let disk = FileSystem::from(Kind::Btrfs)
+        .options("noacl")
+        .image_in(&memory);
+    let disk = disk.mount(&at).unwrap();
+    strace.calls(&[], || {
+        on_an_old_kernel_with_umask_077(base.path());
+        for (mode, expected) in [(0o666, 0o600), (0o777, 0o700), (0o600, 0o600), (0o077, 0)] {
+            let mut options = OpenOptions::new();
+            options.mode(mode);
+            let file = options.anonymous_in(&disk).unwrap();
+            assert!(file.is_anonymous());
+            let scratch = options.scratch_in(&disk).unwrap();
+            for file in [file.as_file(), &scratch] {
+                assert_eq!(
+                    file.metadata().unwrap().mode() & 0o7777,
+                    expected,
+                    "{mode:o}"
+                );
+            }
+        }
+    });
+}
+
+/// With a default ACL there is no umask.
+fn before_linux_6_0_a_default_acl_stays_as_it_is(strace: &Strace) {
+    testbed::own_mounts();
+    let base = tempfile::tempdir().unwrap();
+    set_default_acl(base.path());
+    strace.calls(&[], || {
+        on_an_old_kernel_with_umask_077(base.path());
+        let plain = fs::File::create(base.path().join("plain")).unwrap();
+        let file = OpenOptions::new().anonymous_in(base.path()).unwrap();
+        let mode = |file: &fs::File| file.metadata().unwrap().mode();
+        assert_eq!(mode(file.as_file()), mode(&plain));
+        assert_ne!(mode(&plain) & 0o077, 0, "the list gives others something");
+    });
 }
