@@ -60,6 +60,7 @@ impl Attributes {
 
 /// How far syncfs(2) can be relied on, and what it leaves to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
 pub(crate) enum Syncfs {
     /// It may not flush all that fsync(2) would, or may not report its errors.
     Unreliable,
