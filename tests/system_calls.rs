@@ -42,6 +42,8 @@ traced! {
     with_a_journal_the_name_comes_after_the_sync,
     #[ignore = "needs root and mkfs.ext4"]
     a_file_system_is_asked_for_its_journal_once,
+    #[ignore = "needs root and mkfs.ext4"]
+    an_interrupted_write_out_is_repeated,
     #[ignore = "needs root, mkfs.ext4 and mkfs.ext2"]
     another_file_system_at_the_same_path_is_asked_again,
     #[ignore = "needs root and mkfs.btrfs"]
@@ -303,6 +305,16 @@ fn on_old_btrfs_a_temporary_name_comes_before_the_sync(strace: &Strace) {
 /// What is done in the directory of a new file system of the first of `kinds`, and then of the
 /// next, which is mounted in its place.
 fn calls_on(strace: &Strace, kinds: &[Kind], operation: fn(&Path)) -> Vec<Call> {
+    calls_with(strace, &[], kinds, operation)
+}
+
+/// The same, with options for strace.
+fn calls_with(
+    strace: &Strace,
+    options: &[&str],
+    kinds: &[Kind],
+    operation: fn(&Path),
+) -> Vec<Call> {
     testbed::own_mounts();
     let base = tempfile::tempdir().unwrap();
     let memory = Mounted::new("tmpfs", base.path().join("memory"), "");
@@ -314,7 +326,7 @@ fn calls_on(strace: &Strace, kinds: &[Kind], operation: fn(&Path)) -> Vec<Call> 
     };
     let (first, others) = kinds.split_first().unwrap();
     let mut mounted = mount(*first);
-    strace.calls(&[], || {
+    strace.calls(options, || {
         operation(&at);
         for kind in others {
             drop(mounted.take());
@@ -354,6 +366,19 @@ fn a_file_system_is_asked_for_its_journal_once(strace: &Strace) {
     });
     let asked = |call: &&Call| call.name == "fstatfs" || call.text.contains("/options\"");
     assert_eq!(calls.iter().filter(asked).count(), 2);
+}
+
+fn an_interrupted_write_out_is_repeated(strace: &Strace) {
+    let options = [
+        "-e",
+        "trace=sync_file_range,fsync,?access,?faccessat",
+        "-e",
+        "inject=sync_file_range:error=EINTR:when=1",
+    ];
+    let calls = calls_with(strace, &options, &[Kind::Ext4], |dir| {
+        save(dir, false, Durability::Contents);
+    });
+    assert_eq!(names(&calls), ["sync_file_range"; 2]);
 }
 
 fn another_file_system_at_the_same_path_is_asked_again(strace: &Strace) {

@@ -34,6 +34,7 @@ fn sync_file_range(file: &File, wait: Wait) -> Result<()> {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use libc::{SYNC_FILE_RANGE_WAIT_AFTER, SYNC_FILE_RANGE_WAIT_BEFORE, SYNC_FILE_RANGE_WRITE};
+    use rustix::io::retry_on_intr;
 
     /// Set once the kernel or a sandbox turned out not to have the call.
     static MISSING: AtomicBool = AtomicBool::new(false);
@@ -47,18 +48,21 @@ fn sync_file_range(file: &File, wait: Wait) -> Result<()> {
             SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER
         }
     };
-    // SAFETY: the call takes a descriptor, which is open as long as `file` lives, and numbers.
-    if unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, flags) } == 0 {
-        return Ok(());
-    }
-    match Errno::from_io_error(&io::Error::last_os_error()) {
+    let call = || {
+        // SAFETY: the call takes a descriptor, which is open as long as `file` lives, and numbers.
+        match unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, flags) } {
+            0 => Ok(()),
+            _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
+        }
+    };
+    match retry_on_intr(call) {
         // ESPIPE and EINVAL: emulators, and other kernels with Linux's system calls. EPERM and EACCES:
         // sandboxes.
-        Some(Errno::NOSYS | Errno::SPIPE | Errno::INVAL | Errno::PERM | Errno::ACCESS) => {
+        Err(Errno::NOSYS | Errno::SPIPE | Errno::INVAL | Errno::PERM | Errno::ACCESS) => {
             MISSING.store(true, Ordering::Relaxed);
             Err(Errno::NOSYS)
         }
-        errno => Err(errno.unwrap_or(Errno::IO)),
+        outcome => outcome,
     }
 }
 
