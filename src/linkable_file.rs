@@ -158,9 +158,8 @@ impl LinkableFile {
         self.backend.directory_id()
     }
 
-    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name, or
-    /// no permission to read the directory.
-    pub(crate) fn open_directory(&self) -> Option<File> {
+    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name.
+    pub(crate) fn open_directory(&self) -> Option<rustix::io::Result<File>> {
         self.backend.open_directory()
     }
 

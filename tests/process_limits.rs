@@ -8,7 +8,7 @@ use std::io::Write;
 use common::{file_in, given_back, names, on, on_both_routes, on_disk, Bed, Route, LEVELS};
 use linkable::{Durability, OpenOptionsAnonymousExt, PublishErrorKind, PublishOptions};
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-use testbed::{deny, in_thread, Kind, Rule};
+use testbed::{deny, in_thread, with_fault, Kind, Rule};
 
 on_both_routes! {
     #[serial_test::serial]
@@ -44,9 +44,16 @@ fn with_limit<T>(resource: Resource, limit: u64, body: impl FnOnce() -> T) -> T 
 
 /// Runs `body` with no descriptor left to open.
 fn without_descriptors<T>(body: impl FnOnce() -> T) -> T {
-    // The lowest free number is the first one that would be over the limit.
-    let next = fs::File::open("/dev/null").unwrap();
-    let next = std::os::fd::AsRawFd::as_raw_fd(&next);
+    with_descriptors(0, body)
+}
+
+/// Runs `body` with so many descriptors left to open.
+fn with_descriptors<T>(left: usize, body: impl FnOnce() -> T) -> T {
+    // The limit is a number, and the next one to be free is the lowest.
+    let open = |_| fs::File::open("/dev/null").unwrap();
+    let opened: Vec<_> = (0..=left).map(open).collect();
+    let next = std::os::fd::AsRawFd::as_raw_fd(&opened[left]);
+    drop(opened);
     with_limit(Resource::Nofile, u64::try_from(next).unwrap(), body)
 }
 
@@ -80,6 +87,27 @@ fn if_the_directory_cannot_be_opened_for_its_sync_nothing_is_published(bed: &Bed
     let file = given_back(error);
     options.publish(file, bed.path("new")).unwrap();
     assert_eq!(bed.read("new"), "kept");
+}
+
+/// A temporary name in another directory could come back if that directory were not synced.
+#[test]
+#[serial_test::serial]
+fn if_the_directory_that_a_file_leaves_cannot_be_opened_nothing_is_published() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let new = to.path().join("new");
+    let dir = from.path().to_owned();
+    let file = with_fault(
+        libc::EOPNOTSUPP,
+        Rule::open_with(libc::O_TMPFILE),
+        move || OpenOptions::new().anonymous_in(dir).unwrap(),
+    );
+    let mut options = PublishOptions::new();
+    options.durability(Durability::Full);
+    let error = with_descriptors(1, || options.publish(file, &new).unwrap_err());
+    assert_eq!(error.io_error().raw_os_error(), Some(libc::EMFILE));
+    assert!(!new.exists());
+    let file = given_back(error);
+    with_descriptors(2, || drop(options.publish(file, &new).unwrap()));
 }
 
 fn a_failed_replace_is_cleaned_up_without_free_descriptors(bed: &Bed) {

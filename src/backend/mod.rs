@@ -98,12 +98,11 @@ impl Backend {
         }
     }
 
-    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name, or
-    /// no permission to read the directory.
-    pub(crate) fn open_directory(&self) -> Option<File> {
+    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name.
+    pub(crate) fn open_directory(&self) -> Option<rustix::io::Result<File>> {
         match self {
             Self::Unnamed => None,
-            Self::Named(named) => named.open_directory().ok(),
+            Self::Named(named) => Some(named.open_directory()),
         }
     }
 

@@ -246,10 +246,10 @@ impl Named {
     /// Opens the directory of the temporary name, to sync it.
     pub(super) fn open_directory(&self) -> rustix::io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = match &self.place.directory {
+        let opened = retry_on_intr(|| match &self.place.directory {
             Some(directory) => openat(directory, ".", flags, Mode::empty()),
             None => open(target::parent(&self.place.path), flags, Mode::empty()),
-        };
+        });
         opened.map(File::from)
     }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::steps::{self, with_target, Failure, Files, Plan};
-use super::sync::{self, ContentSync, Errors, FileSystems};
+use super::sync::{ContentSync, Errors, FileSystems};
 use super::PublishOptions;
 use crate::error::PublishError;
 use crate::error_kind::PublishErrorKind;
@@ -516,8 +516,9 @@ fn half_of_the_descriptors() -> usize {
 struct Directories {
     /// By path; `None` without permission to read it.
     opened: BTreeMap<PathBuf, Option<File>>,
-    /// The directories of temporary names; `None` if it is one of `opened`, or may not be read.
-    left: Vec<(FileId, Option<File>)>,
+    /// The directories of temporary names; `None` if it is one of `opened`, or may not be read. The
+    /// key is `None` if it cannot be identified.
+    left: Vec<(Option<FileId>, Option<File>)>,
 }
 
 impl Directories {
@@ -532,18 +533,26 @@ impl Directories {
             let directory = plan.open_directory(file, target)?;
             self.opened.insert(target.parent().to_owned(), directory);
         }
-        self.open_left(file, target);
-        Ok(())
+        self.open_left(plan, file, target)
     }
 
-    fn open_left(&mut self, file: &LinkableFile, target: &Target<'_>) {
-        if let Some(id) = file.directory_id() {
-            if !self.left.iter().any(|(left, _)| *left == id) {
-                let directory = self.opened.get(target.parent()).and_then(Option::as_ref);
-                let left = sync::open_left_directory(file, directory);
-                self.left.push((id, left));
-            }
+    fn open_left(
+        &mut self,
+        plan: Plan,
+        file: &LinkableFile,
+        target: &Target<'_>,
+    ) -> Result<(), Failure> {
+        if file.is_anonymous() {
+            return Ok(());
         }
+        let id = file.directory_id();
+        let is_known = id.is_some() && self.left.iter().any(|(left, _)| *left == id);
+        if !is_known {
+            let directory = self.opened.get(target.parent()).and_then(Option::as_ref);
+            let left = plan.open_left_directory(file, target, directory)?;
+            self.left.push((id, left));
+        }
+        Ok(())
     }
 
     fn within<'a>(&'a self, target: &Target<'a>) -> Target<'a> {

@@ -104,7 +104,10 @@ impl Files for One<'_> {
 
     fn open_directories(&mut self) -> Result<(), Failure> {
         self.directory = self.plan.open_directory(self.file, self.target)?;
-        self.left = sync::open_left_directory(self.file, self.directory.as_ref());
+        let directory = self.directory.as_ref();
+        self.left = self
+            .plan
+            .open_left_directory(self.file, self.target, directory)?;
         Ok(())
     }
 
@@ -194,6 +197,18 @@ impl Plan {
         target: &Target<'_>,
     ) -> Result<Option<File>, Failure> {
         let opened = sync::open_directory(target);
+        opened.map_err(|errno| Failure::naming(errno.into(), self, file, target))
+    }
+
+    /// Opens the directory that the file leaves, if it has a temporary name elsewhere than in
+    /// `directory`; `None` also without permission to read it.
+    pub(super) fn open_left_directory(
+        self,
+        file: &LinkableFile,
+        target: &Target<'_>,
+        directory: Option<&File>,
+    ) -> Result<Option<File>, Failure> {
+        let opened = sync::open_left_directory(file, directory);
         opened.map_err(|errno| Failure::naming(errno.into(), self, file, target))
     }
 

@@ -212,13 +212,22 @@ pub(super) fn open_directory(target: &Target<'_>) -> Result<Option<File>, Errno>
 /// that sync, a power cut can bring the name back.
 ///
 /// Also `None` without permission to read it: the name can come back then.
-pub(super) fn open_left_directory(file: &LinkableFile, directory: Option<&File>) -> Option<File> {
-    let left = file.directory_id()?;
-    let is_same = directory.map_or(false, |directory| FileId::of(directory) == Ok(left));
-    if is_same {
-        return None;
+pub(super) fn open_left_directory(
+    file: &LinkableFile,
+    directory: Option<&File>,
+) -> Result<Option<File>, Errno> {
+    if file.is_anonymous() {
+        return Ok(None);
     }
-    file.open_directory()
+    let synced = directory.and_then(|directory| FileId::of(directory).ok());
+    if synced.is_some() && synced == file.directory_id() {
+        return Ok(None);
+    }
+    match file.open_directory() {
+        Some(Ok(left)) => Ok(Some(left)),
+        None | Some(Err(Errno::ACCESS)) => Ok(None),
+        Some(Err(errno)) => Err(errno),
+    }
 }
 
 /// Never fdatasync(2): on ext4 it leaves the directory entry out (measured on 6.18).
