@@ -2,7 +2,9 @@
 
 use std::ffi::{c_char, c_long, CStr};
 use std::fmt;
+use std::fs;
 
+use crate::directory::LEFT;
 use crate::fault::Harm;
 use crate::manual;
 
@@ -13,10 +15,14 @@ pub(crate) enum About {
     Target,
     /// A hidden temporary name.
     Temporary,
-    /// Something of procfs.
+    /// Something of procfs or sysfs.
     Procfs,
+    /// What procfs tells of the journal of an ext4.
+    Journal,
     /// Another path, which is that of the directory.
     Directory,
+    /// The directory that a file was opened in, if it is published in another one.
+    Left,
     /// A descriptor of a file.
     File,
     /// Neither a name nor one of those descriptors.
@@ -77,6 +83,9 @@ pub(crate) fn argument(data: &libc::seccomp_data, index: usize) -> i32 {
     data.args[index] as i32
 }
 
+/// The flag with which sync_file_range(2) waits until the device has the contents.
+const WAIT_AFTER: &str = "SYNC_FILE_RANGE_WAIT_AFTER";
+
 fn flag(name: &str, data: &libc::seccomp_data) -> &'static str {
     let known: (usize, &[(&str, i32)]) = match name {
         "open" | "openat" => (
@@ -96,6 +105,7 @@ fn flag(name: &str, data: &libc::seccomp_data) -> &'static str {
             ],
         ),
         "renameat2" => (4, &[("RENAME_NOREPLACE", 1)]),
+        "sync_file_range" => (3, &[(WAIT_AFTER, 4), ("SYNC_FILE_RANGE_WRITE", 2)]),
         _ => return "",
     };
     let (index, flags) = known;
@@ -109,12 +119,15 @@ fn flag(name: &str, data: &libc::seccomp_data) -> &'static str {
 /// As for [`Call::read`].
 unsafe fn about(name: &str, data: &libc::seccomp_data) -> About {
     let path = match name {
-        "open" => 0,
-        "openat" | "unlinkat" | "newfstatat" | "statx" | "faccessat" | "faccessat2" => 1,
+        "open" | "readlink" => 0,
+        "openat" | "readlinkat" | "unlinkat" | "newfstatat" | "statx" | "faccessat"
+        | "faccessat2" => 1,
         // The new name.
         "linkat" | "renameat" | "renameat2" => 3,
-        "fsync" | "fdatasync" | "syncfs" => return kind_of(argument(data, 0)),
-        "write" | "fstat" | "fstatfs" => return About::File,
+        "fsync" | "fdatasync" | "syncfs" | "sync_file_range" => {
+            return kind_of(argument(data, 0));
+        }
+        "write" | "fstat" | "fstatfs" | "fgetxattr" | "fchmod" => return About::File,
         _ => return About::Nothing,
     };
     // SAFETY: the caller's promise: a path of this process, or NULL, as std's probe for statx(2).
@@ -128,14 +141,16 @@ unsafe fn about(name: &str, data: &libc::seccomp_data) -> About {
     let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     match path {
         b"" => About::File,
-        _ if path.starts_with(b"/proc/") => About::Procfs,
+        b"." => kind_of(argument(data, 0)),
+        _ if path.starts_with(b"/proc/fs/ext4/") => About::Journal,
+        _ if path.starts_with(b"/proc/") || path.starts_with(b"/sys/") => About::Procfs,
         _ if last.starts_with(b".linkable-") => About::Temporary,
         _ if last == crate::operation::TARGET.as_bytes() => About::Target,
         _ => About::Directory,
     }
 }
 
-/// Whether a descriptor is that of a directory.
+/// Whether a descriptor is that of a directory, and of which one.
 fn kind_of(descriptor: i32) -> About {
     // SAFETY: fstat(2) fills in the structure, of which zero is a value.
     let stat = unsafe {
@@ -143,10 +158,15 @@ fn kind_of(descriptor: i32) -> About {
         libc::fstat(descriptor, &raw mut stat);
         stat
     };
-    if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
-        About::Directory
+    if stat.st_mode & libc::S_IFMT != libc::S_IFDIR {
+        return About::File;
+    }
+    // This is the supervisor's thread, whose calls nobody asks about.
+    let path = fs::read_link(format!("/proc/self/fd/{descriptor}"));
+    if path.is_ok_and(|path| path.ends_with(LEFT)) {
+        About::Left
     } else {
-        About::File
+        About::Directory
     }
 }
 
@@ -178,8 +198,14 @@ impl Call {
         matches!(self.name, "linkat" | "renameat" | "renameat2") && self.about == About::Target
     }
 
-    pub(crate) fn is_sync(&self) -> bool {
+    /// Whether it has the disk flush what it has in its cache.
+    pub(crate) fn flushes(&self) -> bool {
         matches!(self.name, "fsync" | "fdatasync" | "syncfs")
+    }
+
+    /// Whether it writes contents out and waits for that, without a flush.
+    pub(crate) fn writes_out(&self) -> bool {
+        self.name == "sync_file_range" && self.flag == WAIT_AFTER
     }
 }
 

@@ -11,6 +11,9 @@ use crate::operation::{new_contents, MODE, OLD, TARGET};
 /// A second name, for a file that is kept from the first.
 pub(crate) const SECOND: &str = "second";
 
+/// Another directory, in which a file may be opened.
+pub(crate) const LEFT: &str = "left";
+
 /// The state of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -40,17 +43,34 @@ impl Found {
             temporary: 0,
             strange: Vec::new(),
         };
-        for entry in fs::read_dir(dir)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
+        for name in names(dir)? {
             match name.as_str() {
                 TARGET => found.target = State::of(&dir.join(TARGET))?,
                 SECOND => found.second = State::of(&dir.join(SECOND))?,
-                _ if is_temporary(&name) => found.temporary += 1,
-                _ => found.strange.push(name),
+                LEFT => {
+                    for name in names(&dir.join(LEFT))? {
+                        found.other(name);
+                    }
+                }
+                _ => found.other(name),
             }
         }
         Ok(found)
     }
+
+    fn other(&mut self, name: String) {
+        if is_temporary(&name) {
+            self.temporary += 1;
+        } else {
+            self.strange.push(name);
+        }
+    }
+}
+
+fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let name =
+        |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+    fs::read_dir(dir)?.map(name).collect()
 }
 
 /// The form that the documentation gives to temporary names.

@@ -32,7 +32,9 @@ impl Run<'_> {
             self.errno(),
             self.kind(),
             self.contents_sync(),
+            self.safe_order(),
             self.name_sync(),
+            self.left_name_sync(),
             self.fallback(),
             self.open_errno(),
         ]
@@ -94,7 +96,14 @@ impl Run<'_> {
             Kind::MountPoint => &[libc::EBUSY],
             Kind::NeverLinkable => &[libc::ENOENT],
             Kind::ProcUnavailable => &[libc::ENOENT, libc::EINVAL],
-            Kind::LinkForbidden => &[libc::EPERM, libc::EACCES, libc::ENOSYS, libc::ENOENT],
+            Kind::LinkForbidden => &[
+                libc::EPERM,
+                libc::EACCES,
+                libc::ENOSYS,
+                libc::ENOENT,
+                libc::EINVAL,
+                libc::EOPNOTSUPP,
+            ],
             Kind::Unsupported => &[libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP],
             _ => return None,
         };
@@ -111,11 +120,16 @@ impl Run<'_> {
         let syncs = || {
             before
                 .iter()
-                .filter(|call| call.is_sync() && call.about == About::File)
+                .filter(|call| (call.flushes() || call.writes_out()) && call.about == About::File)
         };
-        // Where syncfs(2) fails, the files are synced one by one.
+        // Where syncfs(2) fails, the files are synced one by one; and where there is no
+        // sync_file_range(2), by fsync(2).
+        let has_another_way = |call: &Call| {
+            let missing = failed(call).is_some_and(|errno| NO_WRITE_OUT.contains(&errno));
+            call.name == "syncfs" || call.writes_out() && missing
+        };
         let spoilt = syncs()
-            .filter(|call| call.name != "syncfs")
+            .filter(|call| !has_another_way(call))
             .find_map(failed);
         let said = (self.outcome.kind == Some(PublishErrorKind::SyncFailed))
             .then(|| self.outcome.errno())
@@ -132,11 +146,58 @@ impl Run<'_> {
         (self.outcome.published && !whole).then(|| "named before it was synced".to_owned())
     }
 
+    /// Contents are written out, and not synced, only where that is known to do; and a file that was
+    /// unnamed is named before the sync unless it is known not to need that.
+    fn safe_order(&self) -> Option<String> {
+        let level = self.operation.durability()?;
+        let happens = |call: &Call| matches!(call.harm, Some(Harm::Errno(_)));
+        // Without this file the kernel is too old for what it tells of, or there is no journal.
+        let is_answer = |call: &Call| matches!(failed(call), None | Some(libc::ENOENT));
+        // A batch asks more than once, and what it was told once is so.
+        let is_told = |before: &[Call]| {
+            let looks = |call: &&Call| call.name == "fstatfs" || call.about == About::Journal;
+            let looks: Vec<_> = before.iter().filter(looks).collect();
+            let mut asked = looks.chunk_by(|_, next| next.name != "fstatfs");
+            asked.any(|answers| answers.iter().all(|call| is_answer(call)))
+        };
+        let first = self.calls.iter().position(Call::writes_out);
+        let before = first.map(|first| &self.calls[..first]);
+        if before.is_some_and(|before| !(self.route.orders_data() && is_told(before))) {
+            return Some("written out where that is not known to do".to_owned());
+        }
+        // What comes after is about a run that nothing has disturbed.
+        if level == Durability::None || self.calls.iter().any(happens) {
+            return None;
+        }
+        if self.route.orders_data() && !self.operation.syncs_file_system() && first.is_none() {
+            return Some("synced where it is enough to write out".to_owned());
+        }
+        let position = |is: &dyn Fn(&Call) -> bool| self.calls.iter().position(is);
+        let sync = position(&|call| call.flushes() && call.about == About::File);
+        let name = position(&|call| call.name == "linkat" && call.about == About::Temporary);
+        let named_first = name.is_some_and(|name| sync.is_some_and(|sync| name < sync));
+        (self.route.forgets_unnamed() && !named_first)
+            .then(|| "synced before it had a name".to_owned())
+    }
+
+    /// The directory that the temporary name was in is synced, too, when `Full` returns `Ok`, unless
+    /// it may not be read.
+    fn left_name_sync(&self) -> Option<String> {
+        let promised = self.operation.is_from_elsewhere() && self.outcome.error.is_none();
+        let left = |call: &&Call| call.about == About::Left;
+        let mut calls = self.calls.iter().filter(left);
+        let kept = calls.any(|call| {
+            let unreadable = call.name == "openat" && failed(call) == Some(libc::EACCES);
+            call.flushes() && call.was_made() || unreadable
+        });
+        (promised && !kept).then(|| "Ok although the temporary name can come back".to_owned())
+    }
+
     /// The name is synced when `Full` returns `Ok`; if that failed, and only then, it is
     /// `NotDurable`.
     fn name_sync(&self) -> Option<String> {
         let naming = self.naming().filter(|_| self.outcome.published)?;
-        let syncs = || self.calls[naming..].iter().filter(|call| call.is_sync());
+        let syncs = || self.calls[naming..].iter().filter(|call| call.flushes());
         let promised = self.operation.durability() == Some(Durability::Full);
         let failed = syncs().any(|call| failed(call).is_some());
         let kept = syncs().any(Call::was_made) && !failed;
@@ -170,7 +231,11 @@ impl Run<'_> {
             }
             // A directory that may be written and not read.
             ("openat", "O_DIRECTORY", _) => errno == libc::EACCES,
-            ("close", ..) => true,
+            ("sync_file_range", ..) if call.writes_out() => NO_WRITE_OUT.contains(&errno),
+            // All others only look for the cheapest way, or begin what is done later.
+            ("close" | "sync_file_range" | "fstatfs" | "read" | "readlink", ..)
+            | ("statx", _, About::Target)
+            | ("openat", _, About::Procfs | About::Journal) => true,
             _ => false,
         };
         (other_way && !self.is_as_without_faults())
@@ -255,6 +320,9 @@ impl Run<'_> {
 /// `O_TMPFILE` does not exist here.
 const UNSUPPORTED: [i32; 4] = [libc::EOPNOTSUPP, libc::EISDIR, libc::ENOSYS, libc::EINVAL];
 
+/// There is no sync_file_range(2) here.
+const NO_WRITE_OUT: [i32; 3] = [libc::ENOSYS, libc::ESPIPE, libc::EINVAL];
+
 /// With which errno a call failed, if it was not just interrupted.
 fn failed(call: &Call) -> Option<i32> {
     match call.harm {
@@ -276,9 +344,10 @@ pub(crate) fn after_kill(
     if !untouched && (operation.is_refused() || found.target != State::New) {
         broken.push(format!("killed, the target is {}", found.target));
     }
-    // A fault before the kill may have led to the named route.
-    let fell_back = faults.len() > 1 && operation.opens();
-    let needs_name = !route.is_anonymous() || route == Route::OldBtrfs || operation.replaces();
+    // A fault before the kill may have led to the named route, or to a name before the sync.
+    let syncs = !matches!(operation.durability(), None | Some(Durability::None));
+    let fell_back = faults.len() > 1 && (operation.opens() || syncs);
+    let needs_name = !route.is_anonymous() || route.forgets_unnamed() || operation.replaces();
     let allowed = usize::from(needs_name || fell_back);
     if found.temporary > allowed {
         broken.push(format!(

@@ -10,7 +10,7 @@ use linkable::{
     PublishErrorKind, PublishOptions, SyncMethod,
 };
 
-use crate::directory::State;
+use crate::directory::{State, LEFT};
 
 /// The name that is to be published.
 pub(crate) const TARGET: &str = "target";
@@ -40,8 +40,10 @@ pub(crate) enum Operation {
     WriteFile { taken: bool },
     /// Publishing a file that is open and written.
     Publish {
-        /// In a `PublishBatch`, whose contents syncfs(2) is to sync.
-        batch: bool,
+        /// In a `PublishBatch`, whose contents are to be synced so.
+        batch: Option<SyncMethod>,
+        /// Into another directory than the one it was opened in.
+        elsewhere: bool,
         replace: bool,
         taken: bool,
         durability: Durability,
@@ -63,9 +65,10 @@ impl Operation {
     pub(crate) fn all() -> Vec<Self> {
         let mut all = vec![Self::Open, Self::Write, Self::Scratch, Self::Drop];
         all.extend([false, true].map(|taken| Self::WriteFile { taken }));
-        let mut publish = |batch, durability, replace, taken| {
+        let mut publish = |batch, elsewhere, durability, replace, taken| {
             all.push(Self::Publish {
                 batch,
+                elsewhere,
                 replace,
                 taken,
                 durability,
@@ -73,11 +76,14 @@ impl Operation {
         };
         for durability in [Durability::None, Durability::Contents, Durability::Full] {
             for (replace, taken) in [(false, false), (false, true), (true, true), (true, false)] {
-                publish(false, durability, replace, taken);
+                publish(None, false, durability, replace, taken);
             }
         }
-        publish(true, Durability::Full, false, false);
-        publish(true, Durability::Full, true, true);
+        publish(None, true, Durability::Full, false, false);
+        for method in [SyncMethod::FileSystem, SyncMethod::WriteOut] {
+            publish(Some(method), false, Durability::Full, false, false);
+            publish(Some(method), false, Durability::Full, true, true);
+        }
         all
     }
 
@@ -91,11 +97,17 @@ impl Operation {
             Self::WriteFile { taken } => format!("write-file-{}", state(taken)),
             Self::Publish {
                 batch,
+                elsewhere,
                 replace,
                 taken,
                 durability,
             } => {
-                let how = if batch { "batch-" } else { "" };
+                let how = match batch {
+                    Some(SyncMethod::WriteOut) => "write-out-batch-",
+                    Some(_) => "batch-",
+                    None if elsewhere => "elsewhere-",
+                    None => "",
+                };
                 let verb = if replace { "replace" } else { "publish" };
                 let level = format!("{durability:?}").to_lowercase();
                 format!("{how}{verb}-{}-{level}", state(taken))
@@ -142,6 +154,33 @@ impl Operation {
         }
     }
 
+    /// Whether the file is opened in another directory than that of the target.
+    pub(crate) fn is_from_elsewhere(self) -> bool {
+        matches!(
+            self,
+            Self::Publish {
+                elsewhere: true,
+                ..
+            }
+        )
+    }
+
+    fn batch(self) -> Option<SyncMethod> {
+        match self {
+            Self::Publish { batch, .. } => batch,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn writes_batch_out(self) -> bool {
+        self.batch() == Some(SyncMethod::WriteOut)
+    }
+
+    /// Whether syncfs(2) is to sync the contents.
+    pub(crate) fn syncs_file_system(self) -> bool {
+        self.batch() == Some(SyncMethod::FileSystem)
+    }
+
     pub(crate) fn never_replaces(self) -> bool {
         matches!(self, Self::Publish { replace: false, .. })
     }
@@ -160,7 +199,13 @@ impl Operation {
             Self::Open | Self::Scratch | Self::WriteFile { .. } => Ok(None),
             Self::Write => Ok(Some(options().anonymous_in(dir)?)),
             Self::Drop | Self::Publish { .. } => {
-                let mut file = options().anonymous_in(dir)?;
+                let left = dir.join(LEFT);
+                let mut file = if self.is_from_elsewhere() {
+                    fs::create_dir(&left)?;
+                    options().anonymous_in(left)?
+                } else {
+                    options().anonymous_in(dir)?
+                };
                 file.write_all(&new_contents())?;
                 Ok(Some(file))
             }
@@ -205,9 +250,9 @@ impl Operation {
         if let Self::Publish { durability, .. } = self {
             how.durability(durability);
         }
-        let published = match self {
-            Self::Publish { batch: true, .. } => self.publish_in_batch(&how, file, target),
-            _ => how.publish(file, target).map(drop),
+        let published = match self.batch() {
+            Some(method) => self.publish_in_batch(how.sync_method(method), file, target),
+            None => how.publish(file, target).map(drop),
         };
         match published {
             Ok(()) => Outcome::published(),
@@ -221,9 +266,7 @@ impl Operation {
         file: LinkableFile,
         target: &Path,
     ) -> Result<(), PublishError> {
-        let mut how = how.clone();
-        how.sync_method(SyncMethod::FileSystem);
-        let mut batch = PublishBatch::with_options(&how);
+        let mut batch = PublishBatch::with_options(how);
         if self.replaces() {
             batch.add_replacing(file, target);
         } else {

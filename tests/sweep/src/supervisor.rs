@@ -213,12 +213,12 @@ impl State {
     }
 
     fn answer_of_route(&self, call: &Call, data: &libc::seccomp_data) -> Answer {
-        if self.route == Route::OldBtrfs && call.name == "fstatfs" {
+        if let ("fstatfs", Some(kind)) = (call.name, self.route.file_system()) {
             // SAFETY: the descriptor and the structure are those of the main thread's call.
             unsafe {
                 let stat = data.args[1] as *mut libc::statfs;
                 libc::fstatfs(argument(data, 0), stat);
-                (*stat).f_type = libc::BTRFS_SUPER_MAGIC;
+                (*stat).f_type = kind;
             }
             return Answer::Success;
         }

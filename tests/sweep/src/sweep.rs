@@ -1,6 +1,7 @@
 //! All the runs of one operation on one route.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::AddAssign;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -39,11 +40,26 @@ impl AddAssign for Tally {
     }
 }
 
-pub(crate) fn sweep(operation: Operation, route: Route, verbose: bool) -> Tally {
+/// Which of the second faults are made: one in so many, chosen by the seed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) one_in: u64,
+    pub(crate) seed: u64,
+}
+
+/// Does all runs in a new directory in `scratch`.
+pub(crate) fn sweep(
+    operation: Operation,
+    route: Route,
+    scratch: &Path,
+    sample: Sample,
+    verbose: bool,
+) -> Tally {
     let mut row = Row {
         operation,
         route,
-        scratch: tempfile::tempdir().expect("a directory in $TMPDIR"),
+        sample,
+        scratch: tempfile::tempdir_in(scratch).expect("room for a directory"),
         tally: Tally::default(),
         broken: BTreeMap::new(),
     };
@@ -70,6 +86,7 @@ struct Report {
 struct Row {
     operation: Operation,
     route: Route,
+    sample: Sample,
     scratch: TempDir,
     tally: Tally,
     /// What was broken, and the runs that have broken it.
@@ -82,12 +99,18 @@ impl Row {
         let mut seen = BTreeSet::new();
         let first = faults.last().map_or(0, |fault| fault.at + 1);
         for at in first..=before.calls.len() {
-            self.run(&and(faults, at, Harm::Kill), afterwards);
+            let killed = and(faults, at, Harm::Kill);
+            if self.is_in_sample(&killed) {
+                self.run(&killed, afterwards);
+            }
             let Some(call) = before.calls.get(at) else {
                 break;
             };
             for (_, errno) in errnos(name(call)) {
                 let faults = and(faults, at, Harm::Errno(errno));
+                if !self.is_in_sample(&faults) {
+                    continue;
+                }
                 let (report, afterwards) = self.fail(&faults, call);
                 let later = report.calls.get(at + 1..).unwrap_or_default();
                 // What comes after a fault, the clean-up among it, can fail, too.
@@ -97,6 +120,19 @@ impl Row {
                 }
             }
         }
+    }
+
+    fn is_in_sample(&self, faults: &[Fault]) -> bool {
+        faults.len() < 2 || self.is_chosen(faults)
+    }
+
+    /// By the words for them, so that each run of the sweep with this seed makes the same ones.
+    fn is_chosen(&self, faults: &[Fault]) -> bool {
+        let Sample { one_in, seed } = self.sample;
+        let mut hasher = DefaultHasher::new();
+        let arguments = self.arguments(faults, Afterwards::Publish);
+        (seed, arguments).hash(&mut hasher);
+        hasher.finish().is_multiple_of(one_in)
     }
 
     /// The runs that end with this fault, met by `call`; if it is the only one, also those in which
@@ -110,8 +146,15 @@ impl Row {
         let comes_again = later.iter().any(|later| name(later) == name(call));
         // No call is interrupted for ever.
         if comes_again && fault.harm != Harm::Errno(libc::EINTR) {
-            let lasting = true;
-            self.run_and_drop(&[Fault { lasting, ..fault }], call);
+            let lasting = [Fault {
+                lasting: true,
+                ..fault
+            }];
+            // With it, every temporary name that is tried is taken, which takes seconds.
+            let is_dear = fault.harm == Harm::Errno(libc::EEXIST);
+            if !is_dear || self.is_chosen(&lasting) {
+                self.run_and_drop(&lasting, call);
+            }
         }
         once
     }
