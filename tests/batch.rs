@@ -148,7 +148,7 @@ fn the_result_is_the_failure_that_stopped_the_batch(bed: &Bed) {
     let (first, spoilt) = (bed.file("first"), bed.file("spoilt"));
     let path = bed.path("spoilt");
     let error = in_thread(move || {
-        deny(libc::EIO, &[Rule::call(libc::SYS_fsync)]);
+        deny(libc::EIO, &Rule::sync_contents());
         spoilt.publish(path).unwrap_err()
     });
     let mut batch = PublishBatch::new();
@@ -181,10 +181,8 @@ fn a_failed_sync_is_reported_for_each_file(bed: &Bed) {
         let files: Vec<_> = (0..20).map(|i| bed.file(&format!("{i}"))).collect();
         let dir = bed.dir().to_owned();
         let report = in_thread(move || {
-            deny(
-                libc::EIO,
-                &[libc::SYS_syncfs, libc::SYS_fsync].map(Rule::call),
-            );
+            deny(libc::EIO, &Rule::sync_contents());
+            deny(libc::EIO, &[Rule::call(libc::SYS_syncfs)]);
             let mut batch = PublishBatch::new();
             batch.stop_at_first_error(stop);
             for (i, file) in files.into_iter().enumerate() {
@@ -226,7 +224,7 @@ fn if_syncfs_fails_each_file_is_synced(bed: &Bed) {
 fn a_file_whose_sync_failed_cannot_be_published_by_a_batch(bed: &Bed) {
     let (file, path) = (bed.file("lost"), bed.path("new"));
     let error = in_thread(move || {
-        deny(libc::EIO, &[Rule::call(libc::SYS_fsync)]);
+        deny(libc::EIO, &Rule::sync_contents());
         file.publish(path).unwrap_err()
     });
     for level in LEVELS {

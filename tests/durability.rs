@@ -210,7 +210,7 @@ impl Drop for LoopDevice {
 
 fn a_file_whose_sync_failed_can_never_be_published(bed: &Bed) {
     let (file, path) = (bed.file("lost"), bed.path("new"));
-    let error = with_fault(libc::EIO, vec![Rule::call(libc::SYS_fsync)], move || {
+    let error = with_fault(libc::EIO, Rule::sync_contents(), move || {
         file.publish(path).unwrap_err()
     });
     assert_eq!(error.kind(), PublishErrorKind::SyncFailed);
@@ -242,6 +242,7 @@ fn without_durability_nothing_is_synced(bed: &Bed) {
         libc::SYS_fdatasync,
         libc::SYS_sync,
         libc::SYS_syncfs,
+        libc::SYS_sync_file_range,
     ];
     let syncs = syncs.map(Rule::call);
     with_fault(libc::EIO, syncs.to_vec(), move || {

@@ -54,6 +54,14 @@ impl Rule {
         ]
     }
 
+    /// Both ways to bring the contents of a single file to its disk.
+    #[must_use]
+    pub fn sync_contents() -> Vec<Self> {
+        [libc::SYS_fsync, libc::SYS_sync_file_range]
+            .map(Self::call)
+            .to_vec()
+    }
+
     /// Both ways to link an unnamed file.
     #[must_use]
     pub fn link_unnamed() -> Vec<Self> {

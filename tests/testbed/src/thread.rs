@@ -101,7 +101,8 @@ pub fn as_kernel(release: &str) {
         return;
     }
     own_mounts();
-    let mut file = tempfile::NamedTempFile::new().unwrap();
+    // The file loses its name, and FUSE would lose the file.
+    let mut file = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
     writeln!(file, "{release}").unwrap();
     bind(file.path(), osrelease);
 }
