@@ -336,19 +336,3 @@ fn where_nothing_can_be_renamed_no_litter_is_left() {
         assert_eq!(names(&queues), [""; 0]);
     });
 }
-
-/// With hard links in place of `RENAME_NOREPLACE`, the file has two names for a moment.
-#[test]
-fn a_file_is_published_if_neither_of_its_names_can_be_removed() {
-    let dir = tempfile::tempdir().unwrap();
-    let new = dir.path().join("new");
-    let (there, target) = (dir.path().to_owned(), new.clone());
-    in_thread(move || {
-        deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
-        deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
-        deny(libc::EPERM, &[Rule::call(libc::SYS_unlinkat)]);
-        file_in(&there, "new").publish(target).unwrap();
-    });
-    assert_eq!(fs::read_to_string(&new).unwrap(), "new");
-    assert_eq!(names(dir.path()).len(), 2, "the temporary name stays");
-}

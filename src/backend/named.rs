@@ -201,17 +201,13 @@ impl Named {
 
     /// Removes the temporary name or, if that fails, the link that was just made at the target.
     fn after_link(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
-        match self.remove() {
-            // If the link stays, too, the file is published. Drop tries once more.
-            Err((named, _)) if !named.remove_link(target) => Ok(()),
-            removed => removed,
-        }
-    }
-
-    /// Removes the link that was just made at the target. Returns whether that worked.
-    fn remove_link(&self, target: &Target<'_>) -> bool {
-        let (to, name) = (target.directory(), target.relative());
-        self.is(target) && retry(|| unlinkat(to, name, AtFlags::empty())).is_ok()
+        self.remove().map_err(|(named, error)| {
+            if named.is(target) {
+                let (to, name) = (target.directory(), target.relative());
+                let _ = retry(|| unlinkat(to, name, AtFlags::empty()));
+            }
+            (named, error)
+        })
     }
 
     /// Removes the temporary name of a file that is at the target already, unless that is the target.
