@@ -4,8 +4,8 @@
 mod common;
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use common::{
     file_in, names, needs_o_tmpfile, on, on_both_routes, on_disk, refused, Bed, Route, LEVELS,
@@ -15,6 +15,7 @@ use linkable::{
     PublishErrorKind::{AlreadyExists, NeverLinkable, Other, Unsupported},
     PublishOptions,
 };
+use rustix::fs::{major, minor};
 use testbed::{deny, in_thread, with_fault, FileSystem, Kind, Mounted, Rule};
 
 on_both_routes! {
@@ -276,6 +277,7 @@ fn where_fast_commits_are_known_files_have_temporary_names() {
     on(Route::AnonymousFirst, |bed| {
         let disk = FileSystem::from(Kind::Ext4).mkfs(&["-O", "fast_commit"]);
         on_disk(bed, disk, |disk| {
+            let options = hide_fc_debug_force(disk, &bed.path("options"));
             // Somebody makes the kernel write a fast commit.
             for contents in ["one", "two"] {
                 fs::write(disk.join("other"), contents).unwrap();
@@ -297,10 +299,25 @@ fn where_fast_commits_are_known_files_have_temporary_names() {
             file.replace(disk.join("file")).unwrap();
             drop(scratch);
             assert_eq!(names(disk), ["file", "lost+found", "other"]);
+            testbed::unmount_at(&options);
             // Elsewhere nothing has changed.
             assert!(bed.open().is_anonymous());
         });
     });
+}
+
+/// Only kernels that are made for debugging have this option, and show by it what is to be found out by
+/// what the kernel counts.
+fn hide_fc_debug_force(disk: &Path, without: &Path) -> PathBuf {
+    let device = disk.metadata().unwrap().dev();
+    let number = format!("{}:{}", major(device), minor(device));
+    let device = fs::read_link(format!("/sys/dev/block/{number}")).unwrap();
+    let options = Path::new("/proc/fs/ext4").join(device.file_name().unwrap());
+    let options = options.join("options");
+    let text = fs::read_to_string(&options).unwrap();
+    fs::write(without, text.replace("fc_debug_force\n", "")).unwrap();
+    testbed::bind(without, &options);
+    options
 }
 
 /// The open files of this process on a disk that never had a name. Linux calls those `#INODE`.
