@@ -32,6 +32,7 @@ traced! {
     a_named_publish_costs_ten_calls,
     nobody_asks_for_the_times_of_an_anonymous_file,
     nobody_asks_for_the_times_of_a_named_file,
+    #[ignore = "needs root, to mount"]
     procfs_is_tried_first_where_only_procfs_has_worked,
     a_batch_syncs_all_contents_at_once_and_each_directory_once,
     #[ignore = "needs root and mkfs.btrfs"]
@@ -48,6 +49,7 @@ traced! {
     another_file_system_at_the_same_path_is_asked_again,
     #[ignore = "needs root and mkfs.btrfs"]
     on_btrfs_the_names_of_a_large_batch_are_synced_together,
+    #[ignore = "needs root, to mount"]
     a_kernel_without_o_tmpfile_is_asked_once,
     an_unreadable_directory_is_made_durable_through_the_file,
     if_the_directory_cannot_be_synced_the_file_is_published_but_not_durable,
