@@ -251,11 +251,7 @@ fn a_file_that_is_in_use_is_not_called_a_mount_point(bed: &Bed) {
 
 fn a_missing_permission_and_a_sticky_directory_are_told_apart(bed: &Bed) {
     for (mode, errno, words) in [
-        (
-            0o755,
-            libc::EACCES,
-            "write and search permission on the directory",
-        ),
+        (0o755, libc::EACCES, "write and search permission"),
         (0o1777, libc::EPERM, "the directory is sticky"),
     ] {
         let [ours, theirs] = [format!("ours{mode:o}"), format!("theirs{mode:o}")];
@@ -375,7 +371,7 @@ fn a_refused_rename_does_not_recommend_a_copy() {
             let text = outcome.as_ref().unwrap_err().to_string();
             assert!(!text.contains("allow_copy"), "{text}");
             let kind = PublishErrorKind::LinkForbidden;
-            drop(says(outcome, kind, libc::EACCES, "does not allow renaming"));
+            drop(says(outcome, kind, libc::EACCES, "forbids renaming"));
         });
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::steps::{self, with_target, Failure, Files, Plan};
-use super::sync::{ContentSync, Errors, FileSystems};
+use super::sync::{ContentSync, Errors, FileSystems, Look};
 use super::PublishOptions;
 use crate::error::PublishError;
 use crate::error_kind::PublishErrorKind;
@@ -24,6 +24,10 @@ use crate::Durability;
 
 /// The usual limit of descriptors, where that of the process is unknown: getrlimit(2).
 const USUAL_LIMIT: usize = 1024;
+
+/// How many files are started to be written out at once. One by one, the device would be woken up for
+/// each: that took up to 15 % more time (ext4 and xfs of Linux 6.18).
+const WRITTEN_OUT_TOGETHER: usize = 64;
 
 /// The most files in a chunk, whatever the limits of the process are.
 const MOST_QUEUED: usize = 1 << 14;
@@ -94,6 +98,8 @@ pub struct PublishBatch {
     open: usize,
     open_failed: usize,
     queue: Vec<Queued>,
+    /// How many of them are being written out.
+    started: usize,
     /// What the file system of the last directory guarantees.
     rules: Option<SyncRules>,
     progress: BatchProgress,
@@ -113,6 +119,15 @@ struct Queued {
     plan: Plan,
     /// Whether only a copy of it can be published.
     must_copy: bool,
+    /// What was seen of it before it is synced.
+    look: Option<Look>,
+}
+
+impl Queued {
+    /// The file, and what was seen of it; `None` if nothing of it is to be synced.
+    fn looked_at(&mut self) -> Option<(&mut LinkableFile, Look)> {
+        Some((&mut self.file, self.look?))
+    }
 }
 
 /// The progress of a [`PublishBatch`].
@@ -147,6 +162,7 @@ impl PublishBatch {
             open: 0,
             open_failed: 0,
             queue: Vec::new(),
+            started: 0,
             rules: None,
             progress: BatchProgress::default(),
             panic: None,
@@ -263,12 +279,6 @@ impl PublishBatch {
             needed = self.descriptors_of(&file, &path);
         }
         self.open += needed;
-        let sync_method = self.plan.sync_method;
-        let sync = self.rules.map(|rules| sync_method.contents(rules, 1));
-        if sync == Some(ContentSync::WriteOut) {
-            // The device can take most of it before the commit.
-            sys::start_write_out(file.inner());
-        }
         let index = self.progress.queued;
         self.progress.queued += 1;
         self.queue.push(Queued {
@@ -280,8 +290,25 @@ impl PublishBatch {
                 ..self.plan
             },
             must_copy: false,
+            look: None,
         });
+        if self.queue.len() % WRITTEN_OUT_TOGETHER == 0 {
+            self.start_write_out();
+        }
         self.resume_panic();
+    }
+
+    /// Starts to write out the files for which that was not done yet. By the time of the commit, most of
+    /// it is on the device.
+    fn start_write_out(&mut self) {
+        let method = self.plan.sync_method;
+        let is_written_out = |rules| method.contents(rules, 1) == ContentSync::WriteOut;
+        if self.rules.map_or(false, is_written_out) {
+            for queued in &self.queue[self.started..] {
+                sys::start_write_out(queued.file.inner());
+            }
+        }
+        self.started = self.queue.len();
     }
 
     fn descriptors_of(&mut self, file: &LinkableFile, path: &Path) -> usize {
@@ -313,7 +340,8 @@ impl PublishBatch {
     }
 
     fn commit_chunk(&mut self) {
-        self.open = 0;
+        self.start_write_out();
+        (self.open, self.started) = (0, 0);
         let plan = self.plan;
         let mut chunk = Chunk {
             queue: mem::take(&mut self.queue),
@@ -398,9 +426,11 @@ impl Files for Chunk<'_> {
                 return Ok(());
             }
             let (plan, file) = (queued.plan, &mut queued.file);
-            let rules = plan.rules(file);
+            let look = Look::at(file);
+            let rules = look.rules;
+            queued.look = Some(look);
             let named = with_target(&queued.path, |target| {
-                plan.name_before_sync(rules, file, &chunk.directories.within(target))
+                plan.name_before_sync(Some(rules), file, &chunk.directories.within(target))
             });
             match named {
                 // The step `name` will fail in the same way, and publish a copy.
@@ -415,13 +445,16 @@ impl Files for Chunk<'_> {
         if self.batch.is_stopped() {
             return Ok(());
         }
-        let to_sync = self.queue.iter_mut().filter(|queued| !queued.must_copy);
-        let mut files: Vec<_> = to_sync.map(|queued| &mut queued.file).collect();
+        let mut files: Vec<_> = self
+            .queue
+            .iter_mut()
+            .filter_map(Queued::looked_at)
+            .collect();
         let method = self.batch.plan.sync_method;
         let contents = self.synced.sync_contents(&mut files, method);
         let mut contents = contents.into_iter();
         self.each(|chunk, queued| {
-            if queued.must_copy {
+            if queued.look.is_none() {
                 return Ok(());
             }
             let contents = contents.next().unwrap_or_default();

@@ -11,7 +11,7 @@ use rustix::path::Arg;
 
 use super::copy;
 use super::diagnosis;
-use super::sync::{self, ContentSync, Durability, FileSystems, SyncMethod};
+use super::sync::{self, ContentSync, Durability, FileSystems, Look, SyncMethod};
 use crate::error::PublishError;
 use crate::error_kind::{PublishErrorKind, Reason};
 use crate::linkable_file::LinkableFile;
@@ -122,7 +122,8 @@ impl Files for One<'_> {
             None => ContentSync::Fsync,
         };
         if how == ContentSync::Syncfs {
-            let files = &mut [&mut *self.file];
+            let look = Look::at(self.file);
+            let files = &mut [(&mut *self.file, look)];
             let contents = self.synced.sync_contents(files, self.plan.sync_method);
             return match contents.first().map(|contents| contents.sync) {
                 Some(ContentSync::Syncfs) => Ok(()),

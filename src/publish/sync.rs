@@ -271,6 +271,20 @@ fn device(file: &File) -> Option<u64> {
     FileId::of(file).ok().map(FileId::device)
 }
 
+/// What is known of a file before it is synced.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) rules: SyncRules,
+    status: Option<Status>,
+}
+
+impl Look {
+    pub(super) fn at(file: &LinkableFile) -> Self {
+        let (rules, status) = SyncRules::with_status(file.inner(), SIZE);
+        Self { rules, status }
+    }
+}
+
 /// The size of a file, and what its contents still need.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Contents {
@@ -297,14 +311,12 @@ impl FileSystems {
     /// Calls syncfs(2) on each file system where the method wants it, and reports on each file.
     pub(super) fn sync_contents(
         &mut self,
-        files: &mut [&mut LinkableFile],
+        files: &mut [(&mut LinkableFile, Look)],
         method: SyncMethod,
     ) -> Vec<Contents> {
-        let look = |file: &&mut LinkableFile| SyncRules::with_status(file.inner(), SIZE);
-        let looks: Vec<_> = files.iter().map(look).collect();
         let mut by_device = BTreeMap::<_, Vec<_>>::new();
-        for (number, (_, status)) in looks.iter().enumerate() {
-            if let Some(status) = status {
+        for (number, (_, look)) in files.iter().enumerate() {
+            if let Some(status) = look.status {
                 let device = status.id.device();
                 by_device.entry(device).or_default().push(number);
             }
@@ -314,26 +326,25 @@ impl FileSystems {
             let number = files_there.len();
             let oldest = files_there
                 .into_iter()
-                .min_by_key(|&i| files[i].errors_seen_at());
-            if let Some(oldest) = oldest {
-                let rules = looks[oldest].0;
-                if method.contents(rules, number) == ContentSync::Syncfs {
-                    self.sync_file_system(files[oldest], device, rules);
+                .min_by_key(|&i| files[i].0.errors_seen_at());
+            if let Some((file, look)) = oldest.map(|oldest| &mut files[oldest]) {
+                if method.contents(look.rules, number) == ContentSync::Syncfs {
+                    self.sync_file_system(file, device, look.rules);
                 }
             }
         }
-        let contents = |(rules, status): (SyncRules, Option<Status>)| Contents {
-            bytes: status.map_or(0, |status| status.size),
-            sync: match status {
+        let contents = |(_, look): &(_, Look)| Contents {
+            bytes: look.status.map_or(0, |status| status.size),
+            sync: match look.status {
                 Some(status) if self.0.contains_key(&status.id.device()) => ContentSync::Syncfs,
-                _ => match method.contents(rules, 1) {
-                    // syncfs(2) has failed. Sync each file by itself, to find out which failed.
+                _ => match method.contents(look.rules, 1) {
+                    // It has failed, so the file is synced by itself.
                     ContentSync::Syncfs => ContentSync::Fsync,
                     by_itself => by_itself,
                 },
             },
         };
-        looks.into_iter().map(contents).collect()
+        files.iter().map(contents).collect()
     }
 
     fn sync_file_system(&mut self, file: &mut LinkableFile, device: u64, rules: SyncRules) {
@@ -351,7 +362,7 @@ impl FileSystems {
         match directory {
             Some(directory) => self.sync(directory),
             // syncfs(2) always makes a full commit.
-            None if SyncRules::of(file).has_fast_commits => sys::syncfs(file),
+            None if SyncRules::of(file).fast_commits == Some(true) => sys::syncfs(file),
             None => self.sync(file),
         }
     }

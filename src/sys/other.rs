@@ -144,7 +144,7 @@ pub(crate) struct SyncRules {
     pub(crate) forgets_unnamed: Option<bool>,
     pub(crate) syncfs: Syncfs,
     pub(crate) orders_data: bool,
-    pub(crate) has_fast_commits: bool,
+    pub(crate) fast_commits: Option<bool>,
 }
 
 impl SyncRules {
@@ -157,7 +157,7 @@ impl SyncRules {
             forgets_unnamed: Some(false),
             syncfs: Syncfs::Unreliable,
             orders_data: false,
-            has_fast_commits: false,
+            fast_commits: Some(false),
         }
     }
 }

@@ -20,9 +20,9 @@ pub(super) struct Journal {
     /// Whether a commit flushes contents that were written out before it. The journal must be on
     /// the same device, its barriers on, and data written before the metadata that refers to them.
     pub(super) orders_data: bool,
-    /// Whether the file system is known to write fast commits. The kernel shows that from the first
-    /// one on.
-    pub(super) fast_commit: bool,
+    /// Whether the file system writes fast commits, if that is known. The kernel shows it from the
+    /// first one on.
+    pub(super) fast_commit: Option<bool>,
 }
 
 /// Looks up the journal of the file system on this block device.
@@ -41,9 +41,10 @@ pub(super) fn journal(device: u64) -> Journal {
                 Err(_) => return Journal::default(),
             };
             // A journal on another device has the name of that device there.
-            let is_internal = || Path::new("/proc/fs/jbd2").join(name + "-8").exists();
+            let journal = Path::new("/proc/fs/jbd2").join(name + "-8");
+            let journal = read_small(&journal.join("info")).ok();
             let before_6_1 = kernel::is_before(6, 1) != Some(false);
-            Journal::parse(&options, &fast_commits, before_6_1, is_internal)
+            Journal::parse(&options, &fast_commits, before_6_1, journal.as_deref())
         }
         // The ext2 driver has no folder there, and never a journal. If a sandbox hides only this
         // folder, the file system counts as one without a journal, which is safe.
@@ -58,12 +59,7 @@ pub(super) fn journal(device: u64) -> Journal {
 }
 
 impl Journal {
-    fn parse(
-        options: &str,
-        fast_commits: &str,
-        before_6_1: bool,
-        is_internal: impl FnOnce() -> bool,
-    ) -> Self {
+    fn parse(options: &str, fast_commits: &str, before_6_1: bool, internal: Option<&str>) -> Self {
         let has = |option: &str| options.lines().any(|line| line == option);
         let exists = options.lines().any(|line| line.starts_with("data="));
         let orders = (has("data=ordered") || has("data=journal"))
@@ -71,10 +67,24 @@ impl Journal {
             && !has("journal_async_commit");
         Self {
             exists: Some(exists),
-            orders_data: orders && is_internal(),
-            fast_commit: has("fc_debug_force") || counts_fast_commits(fast_commits, before_6_1),
+            orders_data: orders && internal.is_some(),
+            fast_commit: if has("fc_debug_force") || counts_fast_commits(fast_commits, before_6_1) {
+                Some(true)
+            } else if fast_commits.is_empty() || internal.map_or(false, counts_requests) {
+                Some(false)
+            } else {
+                None
+            },
         }
     }
+}
+
+/// Whether the journal has committed for an fsync(2), which would have been a fast commit or an
+/// ineligible one: `info` begins with `N transactions (M requested)`.
+fn counts_requests(info: &str) -> bool {
+    let requested = info.split_once('(').map(|(_, rest)| rest);
+    let requested = requested.and_then(|rest| rest.split(' ').next());
+    requested.map_or(false, |count| count != "0")
 }
 
 /// Whether `fc_info` counts fast commits (`N commits`), or commits that could not be fast ones (`N
@@ -114,7 +124,9 @@ mod tests {
 
     fn journal(options: &str, fast_commits: &str, is_internal: bool) -> Journal {
         let options = format!("rw\nbarrier\n{options}\ncommit=5\n");
-        Journal::parse(&options, fast_commits, true, || is_internal)
+        let internal =
+            is_internal.then_some("7 transactions (3 requested), each up to 1024 blocks");
+        Journal::parse(&options, fast_commits, true, internal)
     }
 
     #[test]
@@ -138,18 +150,32 @@ mod tests {
         ] {
             assert!(!journal(other, "", true).orders_data, "{other}");
         }
-        let no_barrier = Journal::parse("rw\nnobarrier\ndata=ordered\n", "", true, || true);
+        let no_barrier = Journal::parse("rw\nnobarrier\ndata=ordered\n", "", true, Some(""));
         assert!(!no_barrier.orders_data);
     }
 
     #[test]
     fn fast_commits_are_known_from_the_first_one_on() {
         let fast_commit = |info| journal("data=ordered", info, true).fast_commit;
-        assert!(fast_commit("fc stats:\n3 commits\n0 ineligible\n"));
+        assert_eq!(
+            fast_commit("fc stats:\n3 commits\n0 ineligible\n"),
+            Some(true)
+        );
         let ineligible = "fc stats:\n0 commits\n7 ineligible\n";
-        assert!(!fast_commit(ineligible));
+        assert_eq!(fast_commit(ineligible), Some(false));
         assert!(counts_fast_commits(ineligible, false));
-        assert!(!fast_commit(""));
-        assert!(journal("data=ordered\nfc_debug_force", "", true).fast_commit);
+        assert_eq!(fast_commit(""), Some(false));
+        let forced = journal("data=ordered\nfc_debug_force", "", true).fast_commit;
+        assert_eq!(forced, Some(true));
+    }
+
+    #[test]
+    fn fast_commits_are_not_known_before_anybody_has_called_fsync() {
+        let none = "fc stats:\n0 commits\n0 ineligible\n";
+        let after = |requests| Journal::parse("", none, false, Some(requests)).fast_commit;
+        assert_eq!(after("2 transactions (0 requested), each"), None);
+        assert_eq!(after("2 transactions (1 requested), each"), Some(false));
+        assert_eq!(after("unknown"), None);
+        assert_eq!(Journal::parse("", none, false, None).fast_commit, None);
     }
 }

@@ -42,10 +42,10 @@ pub(crate) struct SyncRules {
     /// name. The journals of xfs, and of ext4 if it orders data, flush the device before they
     /// commit a name (no bad point on 6.18, see `tests/power-cut`).
     pub(crate) orders_data: bool,
-    /// Whether the journal of an ext4 has fast commits, as far as that is known. Then an open unnamed
+    /// Whether the journal of an ext4 has fast commits; `None` if that is not known yet. Then an open unnamed
     /// file can make the file system unmountable after a power cut, and an fsync(2) of a file leaves
     /// out a directory entry that was just made.
-    pub(crate) has_fast_commits: bool,
+    pub(crate) fast_commits: Option<bool>,
 }
 
 /// Set once this process has met a file system that unnamed files harm.
@@ -54,7 +54,7 @@ static HARM_IS_KNOWN: AtomicBool = AtomicBool::new(false);
 /// Whether the unnamed file harms its file system, as far as this process knows. The question costs
 /// nothing until the process has met such a file system.
 pub(crate) fn unnamed_harms(file: &File) -> bool {
-    HARM_IS_KNOWN.load(Ordering::Relaxed) && SyncRules::of(file).has_fast_commits
+    HARM_IS_KNOWN.load(Ordering::Relaxed) && SyncRules::of(file).fast_commits == Some(true)
 }
 
 impl SyncRules {
@@ -79,11 +79,12 @@ impl SyncRules {
         let journal = || device.map_or_else(Journal::default, ext4::journal);
         let one_device = || device.map_or(false, xfs::is_on_one_device);
         let rules = Self::from(kind, journal, one_device, kernel::is_before);
-        if rules.has_fast_commits {
+        if rules.fast_commits == Some(true) {
             HARM_IS_KNOWN.store(true, Ordering::Relaxed);
         }
         // What is unknown now may be found out later, but never of an overlayfs.
-        let is_known = kind == Some(OVERLAYFS) || rules.forgets_unnamed.is_some();
+        let is_known = kind == Some(OVERLAYFS)
+            || rules.forgets_unnamed.is_some() && rules.fast_commits.is_some();
         if let (Some(mount), true) = (mount, is_known) {
             Known::put(mount, rules);
         }
@@ -97,15 +98,18 @@ impl SyncRules {
         one_device: impl FnOnce() -> bool,
         is_before: impl FnOnce(u16, u16) -> Option<bool>,
     ) -> Self {
-        let (mut orders_data, mut has_fast_commits) = (false, false);
+        let (mut orders_data, mut fast_commits) = (false, Some(false));
         let forgets_unnamed = match kind {
             None | Some(OVERLAYFS) => None,
             Some(BTRFS) => is_before(6, 16),
             Some(EXT) => {
                 let journal = journal();
-                orders_data = journal.orders_data && !journal.fast_commit;
-                has_fast_commits = journal.fast_commit;
-                journal.exists.map(|exists| !exists || journal.fast_commit)
+                let is_fast = journal.fast_commit == Some(true);
+                orders_data = journal.orders_data && !is_fast;
+                if journal.exists != Some(false) {
+                    fast_commits = journal.fast_commit;
+                }
+                journal.exists.map(|exists| !exists || is_fast)
             }
             Some(XFS) => {
                 orders_data = one_device();
@@ -122,7 +126,7 @@ impl SyncRules {
             forgets_unnamed,
             syncfs,
             orders_data,
-            has_fast_commits,
+            fast_commits,
         }
     }
 }
@@ -173,7 +177,7 @@ impl Known {
 impl SyncRules {
     /// The rules as [`Known::BITS`] bits. They are never all 0, which is an empty word.
     fn pack(self) -> usize {
-        let forgets_unnamed = match self.forgets_unnamed {
+        let of_answer = |answer| match answer {
             Some(false) => 0,
             Some(true) => 1,
             None => 2,
@@ -183,24 +187,27 @@ impl SyncRules {
             Syncfs::Contents => 2,
             Syncfs::ForgetsNames => 3,
         };
-        let flags = usize::from(self.orders_data) | usize::from(self.has_fast_commits) << 1;
-        flags << 4 | syncfs << 2 | forgets_unnamed
+        of_answer(self.forgets_unnamed)
+            | syncfs << 2
+            | of_answer(self.fast_commits) << 4
+            | usize::from(self.orders_data) << 6
     }
 
     fn unpack(bits: usize) -> Self {
+        let answer = |bits| match bits & 3 {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        };
         Self {
-            forgets_unnamed: match bits & 3 {
-                0 => Some(false),
-                1 => Some(true),
-                _ => None,
-            },
+            forgets_unnamed: answer(bits),
             syncfs: match bits >> 2 & 3 {
                 2 => Syncfs::Contents,
                 3 => Syncfs::ForgetsNames,
                 _ => Syncfs::Unreliable,
             },
-            orders_data: bits >> 4 & 1 != 0,
-            has_fast_commits: bits >> 5 & 1 != 0,
+            fast_commits: answer(bits >> 4),
+            orders_data: bits >> 6 & 1 != 0,
         }
     }
 }
@@ -212,7 +219,7 @@ mod tests {
     const GOOD: Journal = Journal {
         exists: Some(true),
         orders_data: true,
-        fast_commit: false,
+        fast_commit: Some(false),
     };
 
     fn rules(kind: Option<u32>, journal: Journal, release: (u16, u16)) -> SyncRules {
@@ -233,7 +240,7 @@ mod tests {
         };
         assert_eq!(forgets(EXT, none, (6, 18)), Some(true));
         let fast_commit = Journal {
-            fast_commit: true,
+            fast_commit: Some(true),
             ..GOOD
         };
         assert_eq!(forgets(EXT, fast_commit, (6, 18)), Some(true));
@@ -247,7 +254,7 @@ mod tests {
             assert!(!orders(kind, GOOD), "{kind:x}");
         }
         let fast_commit = Journal {
-            fast_commit: true,
+            fast_commit: Some(true),
             ..GOOD
         };
         assert!(!orders(EXT, fast_commit) && !orders(EXT, Journal::default()));
