@@ -321,7 +321,13 @@ impl Run<'_> {
 const UNSUPPORTED: [i32; 4] = [libc::EOPNOTSUPP, libc::EISDIR, libc::ENOSYS, libc::EINVAL];
 
 /// There is no sync_file_range(2) here.
-const NO_WRITE_OUT: [i32; 3] = [libc::ENOSYS, libc::ESPIPE, libc::EINVAL];
+const NO_WRITE_OUT: [i32; 5] = [
+    libc::ENOSYS,
+    libc::ESPIPE,
+    libc::EINVAL,
+    libc::EPERM,
+    libc::EACCES,
+];
 
 /// With which errno a call failed, if it was not just interrupted.
 fn failed(call: &Call) -> Option<i32> {
