@@ -52,8 +52,28 @@ impl Run<'_> {
         } else {
             before
         };
-        (found.target != promised)
+        let allowed = found.target == State::New && self.link_could_not_be_taken_back();
+        (found.target != promised && !allowed)
             .then(|| format!("the target is {}, not {promised}", found.target))
+    }
+
+    /// Whether a hard link has named the target, and neither of the file's two names could be removed
+    /// then. That is an error: the next attempt removes the temporary one.
+    fn link_could_not_be_taken_back(&self) -> bool {
+        let linked = |call: &Call| call.name == "linkat" && call.names_target() && call.was_made();
+        let Some(linked) = self.calls.iter().position(linked) else {
+            return false;
+        };
+        let harmed = |about| {
+            let of = |call: &&Call| {
+                matches!(call.name, "unlinkat" | "statx" | "newfstatat") && call.about == about
+            };
+            self.calls[linked..]
+                .iter()
+                .filter(of)
+                .any(|call| !call.was_made())
+        };
+        self.keeps_handle && harmed(About::Temporary) && harmed(About::Target)
     }
 
     /// Only a publish onto a taken name fails when nothing else does.
