@@ -40,7 +40,15 @@ traced! {
     #[ignore = "needs root and mkfs.ext2"]
     without_a_journal_a_temporary_name_comes_before_the_sync,
     #[ignore = "needs root and mkfs.ext4"]
-    with_a_journal_the_name_comes_after_the_sync,
+    with_a_journal_contents_are_written_out_before_the_name,
+    #[ignore = "needs root and mkfs.xfs"]
+    xfs_writes_contents_out_before_the_name,
+    #[ignore = "needs root and mkfs.ext4"]
+    where_contents_are_written_out_a_save_costs_one_flush_at_most,
+    #[ignore = "needs root and mkfs.ext4"]
+    a_batch_writes_contents_out_and_leaves_other_data_alone,
+    #[ignore = "needs root and mkfs.ext4"]
+    where_no_call_writes_out_contents_are_synced,
     #[ignore = "needs root and mkfs.ext4"]
     a_file_system_is_asked_for_its_journal_once,
     #[ignore = "needs root and mkfs.ext4"]
@@ -328,6 +336,10 @@ fn calls_with(
     };
     let (first, others) = kinds.split_first().unwrap();
     let mut mounted = mount(*first);
+    // An ext4 shows whether it has fast commits once somebody has called fsync(2).
+    let other = fs::File::create(at.join("synced before")).unwrap();
+    other.sync_all().unwrap();
+    drop(other);
     strace.calls(options, || {
         operation(&at);
         for kind in others {
@@ -356,18 +368,63 @@ fn without_a_journal_a_temporary_name_comes_before_the_sync(strace: &Strace) {
     assert_eq!(order, ["linkat", "fsync", "renameat2"]);
 }
 
-fn with_a_journal_the_name_comes_after_the_sync(strace: &Strace) {
+fn with_a_journal_contents_are_written_out_before_the_name(strace: &Strace) {
     let order = order_of_publish_on(strace, &[Kind::Ext4]);
     assert_eq!(order, ["sync_file_range", "linkat"]);
 }
 
+fn xfs_writes_contents_out_before_the_name(strace: &Strace) {
+    let order = order_of_publish_on(strace, &[Kind::Xfs]);
+    assert_eq!(order, ["sync_file_range", "linkat"]);
+}
+
+/// A flush of the disk is what takes the time.
+fn where_contents_are_written_out_a_save_costs_one_flush_at_most(strace: &Strace) {
+    let calls = calls_on(strace, &[Kind::Ext4], |dir| {
+        save(dir, true, Durability::None);
+        for level in [Durability::Contents, Durability::Full] {
+            save(dir, true, level);
+        }
+    });
+    let wanted = ["sync_file_range", "fsync", "linkat", "renameat"];
+    let contents = ["sync_file_range", "linkat", "renameat"];
+    let expected = [&["linkat"][..], &contents, &contents, &["fsync"]].concat();
+    assert_eq!(only(&calls, &wanted), expected);
+}
+
+fn a_batch_writes_contents_out_and_leaves_other_data_alone(strace: &Strace) {
+    let calls = calls_on(strace, &[Kind::Ext4], |dir| {
+        publish_in_batch(&[dir.to_owned()], 10);
+    });
+    // All are started before one is waited for.
+    let expected = [&["sync_file_range"; 20][..], &["linkat"; 10], &["fsync"]].concat();
+    let wanted = ["fsync", "syncfs", "sync_file_range", "linkat"];
+    assert_eq!(only(&calls, &wanted), expected);
+    let written_out = calls.iter().filter(|call| call.name == "sync_file_range");
+    let waits: Vec<_> = written_out.map(|call| call.text.contains("WAIT")).collect();
+    assert_eq!(waits, [[false; 10], [true; 10]].concat());
+}
+
+fn where_no_call_writes_out_contents_are_synced(strace: &Strace) {
+    deny(libc::ENOSYS, &[Rule::call(libc::SYS_sync_file_range)]);
+    let calls = calls_on(strace, &[Kind::Ext4], |dir| {
+        save(dir, false, Durability::Contents);
+        save(dir, true, Durability::Contents);
+    });
+    // It is tried once.
+    let expected = ["sync_file_range", "fsync", "fsync"];
+    assert_eq!(only(&calls, &["fsync", "sync_file_range"]), expected);
+}
+
+/// The names of those calls that are wanted, in order.
+fn only<'a>(calls: &'a [Call], wanted: &[&str]) -> Vec<&'a str> {
+    let mut names = names(calls);
+    names.retain(|name| wanted.contains(name));
+    names
+}
+
 fn a_file_system_is_asked_for_its_journal_once(strace: &Strace) {
     let calls = calls_on(strace, &[Kind::Ext4], |dir| {
-        // Somebody has called fsync(2): before that, fast commits are not known.
-        fs::File::create(dir.join("other"))
-            .unwrap()
-            .sync_all()
-            .unwrap();
         save(dir, false, Durability::Full);
         save(dir, true, Durability::Full);
     });

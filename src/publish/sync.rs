@@ -58,9 +58,9 @@ use crate::target::Target;
 /// - **ext4 with `fast_commit`** (not a default of mkfs.ext4): while any process has an unnamed
 ///   file open, be it anonymous or deleted, any fsync(2) can write a log that the kernel cannot
 ///   replay (found on Linux 5.10 to 7.2). The file system then does not mount until e2fsck(8) has
-///   repaired it. procfs shows the feature only once it was used. A process looks for it once, at
-///   its first durable publish on the mount. If it finds the feature, its later files there have
-///   temporary names. Do not use the feature with programs that keep unnamed files open.
+///   repaired it. procfs shows the feature once somebody has called fsync(2) since the mount. A
+///   process looks for it at each durable publish, until it knows. If it finds the feature, its
+///   later files there have temporary names. Do not use the feature with programs that keep unnamed files open.
 /// - **ext4 mounted with `data=writeback`** reuses the blocks of a replaced file before the rename
 ///   is on the disk. So the old file can come back with the bytes of another file. New files are
 ///   safe.
@@ -138,9 +138,10 @@ pub enum SyncMethod {
     /// covers the contents, too. So [`Durability::Contents`] takes no flush, and
     /// [`Durability::Full`] takes one.
     ///
-    /// The crate uses it on ext4 with `data=ordered` or `data=journal`, barriers and a journal on
-    /// the same device, and on xfs without other devices. Everywhere else, and where it cannot find
-    /// that out, it calls fsync(2).
+    /// The crate uses it on ext4 with `data=ordered` or `data=journal`, barriers, a journal on the
+    /// same device and no fast commits, and on xfs without other devices. Everywhere else, and where
+    /// it cannot find that out, it calls fsync(2). On an ext4 where nobody has called fsync(2) since
+    /// the mount, the first save does, because only that shows whether there are fast commits.
     ///
     /// Like fsync(2), this breaks on a disk that lies about flushes. It would also break if a later
     /// kernel committed names before their contents, or without a flush.

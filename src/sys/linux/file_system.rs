@@ -105,7 +105,7 @@ impl SyncRules {
             Some(EXT) => {
                 let journal = journal();
                 let is_fast = journal.fast_commit == Some(true);
-                orders_data = journal.orders_data && !is_fast;
+                orders_data = journal.orders_data && journal.fast_commit == Some(false);
                 if journal.exists != Some(false) {
                     fast_commits = journal.fast_commit;
                 }
@@ -257,7 +257,13 @@ mod tests {
             fast_commit: Some(true),
             ..GOOD
         };
-        assert!(!orders(EXT, fast_commit) && !orders(EXT, Journal::default()));
+        let not_known = Journal {
+            fast_commit: None,
+            ..GOOD
+        };
+        for journal in [fast_commit, not_known, Journal::default()] {
+            assert!(!orders(EXT, journal), "{journal:?}");
+        }
         let two_devices = SyncRules::from(Some(XFS), || GOOD, || false, |_, _| None);
         assert!(!two_devices.orders_data);
     }

@@ -7,7 +7,7 @@ use rustix::fs::{major, minor};
 /// Whether the file system on this block device uses no other device, according to mountinfo:
 /// proc_pid_mountinfo(5).
 pub(super) fn is_on_one_device(device: u64) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
     is_on_one_device_in(&mounts, &format!("{}:{}", major(device), minor(device)))
 }
 
