@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::steps::{self, with_target, Failure, Files, Plan};
-use super::sync::{ContentSync, Errors, FileSystems, Look};
+use super::sync::{self, ContentSync, Errors, FileSystems, Look};
 use super::PublishOptions;
 use crate::error::PublishError;
 use crate::error_kind::PublishErrorKind;
@@ -605,7 +605,9 @@ impl Directories {
         }
         let sync = |(path, directory): (_, &'_ Option<File>)| {
             let directory = directory.as_ref()?;
-            let outcome = errors.noting(directory, synced.sync(directory));
+            let outcome = synced.sync(directory);
+            let outcome = outcome.and_then(|()| sync::check_shutdown(directory));
+            let outcome = errors.noting(directory, outcome);
             Some((PathBuf::as_path(path), outcome))
         };
         self.opened.iter().filter_map(sync).collect()

@@ -140,12 +140,15 @@ impl Files for One<'_> {
     }
 
     fn sync_names(&mut self) -> Result<(), Failure> {
-        let directory = self.directory.as_ref();
-        let synced = self.synced.sync_name(self.file.inner(), directory);
-        let synced = synced.and_then(|()| match &self.left {
-            Some(left) => self.synced.sync(left),
-            None => Ok(()),
-        });
+        let (file, directory) = (self.file.inner(), self.directory.as_ref());
+        let mut synced = self.synced.sync_name(file, directory);
+        if let Some(left) = &self.left {
+            synced = synced.and_then(|()| self.synced.sync(left));
+        }
+        let shows_shutdown = |rules: SyncRules| rules.statx_shows_shutdown;
+        if self.rules.map_or(true, shows_shutdown) {
+            synced = synced.and_then(|()| sync::check_shutdown(directory.unwrap_or(file)));
+        }
         synced.map_err(|errno| Failure::NotDurable(errno.into()))
     }
 }

@@ -145,6 +145,7 @@ pub(crate) struct SyncRules {
     pub(crate) syncfs: Syncfs,
     pub(crate) orders_data: bool,
     pub(crate) fast_commits: Option<bool>,
+    pub(crate) statx_shows_shutdown: bool,
 }
 
 impl SyncRules {
@@ -158,6 +159,7 @@ impl SyncRules {
             syncfs: Syncfs::Unreliable,
             orders_data: false,
             fast_commits: Some(false),
+            statx_shows_shutdown: false,
         }
     }
 }

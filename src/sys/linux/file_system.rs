@@ -46,6 +46,9 @@ pub(crate) struct SyncRules {
     /// file can make the file system unmountable after a power cut, and an fsync(2) of a file leaves
     /// out a directory entry that was just made.
     pub(crate) fast_commits: Option<bool>,
+    /// Whether a file system that has shut down after an error says so to statx(2), and not to an
+    /// fsync(2) of a directory: xfs, and overlayfs on it (6.18).
+    pub(crate) statx_shows_shutdown: bool,
 }
 
 /// Set once this process has met a file system that unnamed files harm.
@@ -127,6 +130,7 @@ impl SyncRules {
             syncfs,
             orders_data,
             fast_commits,
+            statx_shows_shutdown: matches!(kind, Some(XFS | OVERLAYFS)),
         }
     }
 }
@@ -191,6 +195,7 @@ impl SyncRules {
             | syncfs << 2
             | of_answer(self.fast_commits) << 4
             | usize::from(self.orders_data) << 6
+            | usize::from(self.statx_shows_shutdown) << 7
     }
 
     fn unpack(bits: usize) -> Self {
@@ -208,6 +213,7 @@ impl SyncRules {
             },
             fast_commits: answer(bits >> 4),
             orders_data: bits >> 6 & 1 != 0,
+            statx_shows_shutdown: bits >> 7 & 1 != 0,
         }
     }
 }

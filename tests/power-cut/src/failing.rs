@@ -144,7 +144,14 @@ impl Row {
             count(Report::NotDurable),
             start.elapsed().as_secs_f64(),
         );
-        Tally::of_row(points, broken == 0)
+        Tally::of_row(points, broken == 0 || !self.is_promised())
+    }
+
+    /// Whether nothing may be broken. ext4 reports a failed commit of its journal to the first sync
+    /// only, and two threads can be in one commit: `Durability` says so.
+    fn is_promised(&self) -> bool {
+        let is_ext4 = ["ext3", "ext4"].contains(&self.kind.driver);
+        !(is_ext4 && matches!(self.work, Work::Threads))
     }
 
     /// What was reported, what of it was not so, and whether the disk has come to fail at all.
@@ -255,9 +262,10 @@ fn judge(error: PublishError, target: &Path, replace: bool) -> Result<Report, St
         PublishError::NotPublished { mut file, .. } => {
             let mut contents = Vec::new();
             let read = file.rewind().and_then(|()| file.read_to_end(&mut contents));
-            // A file system that has given up may not even read.
-            if read.is_ok() && contents != new() {
-                return Err("the file came back with other contents".to_owned());
+            // A file system that has given up may not even read, and what could not be synced may have
+            // been dropped.
+            if read.is_ok() && contents != new() && kind != PublishErrorKind::SyncFailed {
+                return Err(format!("{kind:?}: the file came back with other contents"));
             }
             if kind == PublishErrorKind::SyncFailed {
                 let again = way(Durability::None, false).publish(file, target, replace);

@@ -63,8 +63,6 @@ pub(crate) enum Rows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holds {
     Always,
-    /// As long as one thread saves.
-    OneThread,
     /// As long as one thread saves, nobody else writes, and the disk keeps the order of writes.
     InOrder,
     Never,
@@ -89,12 +87,13 @@ const fn promised(levels: [Holds; 2], of_batch: [Holds; 2]) -> Promised {
     }
 }
 
-use Holds::{Always, InOrder, Never, OneThread};
+use Holds::{Always, InOrder, Never};
 
 //                                          Contents   Full         the same of a batch
 const EVERYTHING: Promised = promised([Always, Always], [Always, Always]);
-/// The kernel's own log of a file without a name cannot be replayed, and other threads make one.
-const FAST_COMMIT: Promised = promised([OneThread, OneThread], [Never, Never]);
+/// The kernel's own log of a file without a name cannot be replayed, and whether it makes one shows
+/// only after the first fsync(2).
+const FAST_COMMIT: Promised = promised([Never, Never], [Never, Never]);
 /// What is written for two files at once is on the disk in any order.
 const NO_JOURNAL: Promised = promised([Never, InOrder], [Never, Never]);
 /// Blocks of a replaced file are used again before the rename is on the disk.
@@ -116,7 +115,6 @@ impl Holds {
     pub(crate) fn with(self, plan: Plan) -> bool {
         match self {
             Always => true,
-            OneThread => plan.threads == 1,
             InOrder => plan == Plan::ALONE,
             Never => false,
         }
