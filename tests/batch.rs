@@ -388,7 +388,12 @@ fn a_panic_of_the_callback_loses_no_file(bed: &Bed) {
         batch.add(bed.file("new"), bed.path(i.to_string()));
     }
     catch_unwind(AssertUnwindSafe(|| batch.commit())).unwrap_err();
-    assert_eq!(bed.names().len(), 12);
+    // Some FUSE file systems keep names of their own, which begin with a dot.
+    let published = bed
+        .names()
+        .into_iter()
+        .filter(|name| !name.starts_with('.'));
+    assert_eq!(published.count(), 12);
     (0..12).for_each(|i| fs::remove_file(bed.path(i.to_string())).unwrap());
 }
 
