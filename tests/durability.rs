@@ -89,6 +89,8 @@ fn a_directory_that_a_file_leaves_need_not_be_readable(bed: &Bed) {
         (bed.read("to/one"), bed.read("to/two")),
         ("one".into(), "two".into())
     );
+    // So that it can be removed.
+    fs::set_permissions(bed.path("from"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Whether a file is given a name there before its sync, which is the safe order where a journal does
