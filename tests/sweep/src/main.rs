@@ -30,6 +30,7 @@ mod sweep;
 mod worker;
 
 use std::env;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -120,8 +121,11 @@ impl Ext4 {
     fn mount() -> io::Result<Self> {
         testbed::own_mounts();
         let at = tempfile::tempdir()?;
+        let mounted = FileSystem::from(Kind::Ext4).mount(at.path())?;
+        // It shows whether it has fast commits once somebody has called fsync(2).
+        File::create(at.path().join("other"))?.sync_all()?;
         Ok(Self {
-            _mounted: FileSystem::from(Kind::Ext4).mount(at.path())?,
+            _mounted: mounted,
             at,
         })
     }
