@@ -67,6 +67,10 @@ use crate::target::Target;
 /// - **A temporary name** can come back after a power cut if the rename was not on the disk yet.
 ///   Once [`Full`](Self::Full) has returned, it cannot, unless it was in another directory, which
 ///   the process may not read.
+/// - **A rename on btrfs** of a file with a temporary name: if another thread or program calls
+///   fsync(2) or syncfs(2) at the same moment, the fsync(2) of the directory can leave the rename
+///   out (Linux 6.18: 11 of 321 points with four threads and one more program that syncs). After a
+///   power cut, the file then has its temporary name. This was never found for anonymous files.
 /// - **A failing disk**: ext4 reports a failed commit of its journal only to the first sync (Linux
 ///   6.18). If two threads publish with `Full` at the same moment and the disk fails just then, one
 ///   of them may get `Ok`. A [`PublishBatch`](crate::PublishBatch) reports the error for all its

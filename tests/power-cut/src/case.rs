@@ -190,7 +190,14 @@ impl Case {
     /// Whether nothing may be found.
     fn must_be_kept(&self, recording: &Recording) -> bool {
         let forgotten = self.order.name() == "T w f L D" && self.forgets_unnamed(recording);
-        self.is_promised() || self.is_right() && !forgotten
+        self.is_promised() && !self.may_lose_rename(recording) || self.is_right() && !forgotten
+    }
+
+    /// Whether `Durability` says that a rename may be lost: on btrfs, while somebody else syncs.
+    fn may_lose_rename(&self, recording: &Recording) -> bool {
+        let is_renamed = self.named || self.gets_temporary_names(recording);
+        let is_btrfs = self.kind.driver == "btrfs";
+        is_btrfs && is_renamed && self.plan.disturbed && self.order.level() == Durability::Full
     }
 
     /// Whether this is an order by hand that is right.
