@@ -143,7 +143,8 @@ pub enum SyncMethod {
     /// [`Durability::Full`] takes one.
     ///
     /// The crate uses it on ext4 with `data=ordered` or `data=journal`, barriers, a journal on the
-    /// same device and no fast commits, and on xfs without other devices. Everywhere else, and where
+    /// same device and no fast commits, and on xfs without other devices, both since Linux 6.18: the
+    /// power was not cut on older kernels yet. Everywhere else, and where
     /// it cannot find that out, it calls fsync(2). On an ext4 where nobody has called fsync(2) since
     /// the mount, the first save does, because only that shows whether there are fast commits.
     ///

@@ -99,23 +99,26 @@ impl SyncRules {
         kind: Option<u32>,
         journal: impl FnOnce() -> Journal,
         one_device: impl FnOnce() -> bool,
-        is_before: impl FnOnce(u16, u16) -> Option<bool>,
+        is_before: impl Fn(u16, u16) -> Option<bool>,
     ) -> Self {
         let (mut orders_data, mut fast_commits) = (false, Some(false));
+        // The power was cut on no older kernel yet.
+        let is_tried = || is_before(6, 18) == Some(false);
         let forgets_unnamed = match kind {
             None | Some(OVERLAYFS) => None,
             Some(BTRFS) => is_before(6, 16),
             Some(EXT) => {
                 let journal = journal();
                 let is_fast = journal.fast_commit == Some(true);
-                orders_data = journal.orders_data && journal.fast_commit == Some(false);
+                orders_data =
+                    is_tried() && journal.orders_data && journal.fast_commit == Some(false);
                 if journal.exists != Some(false) {
                     fast_commits = journal.fast_commit;
                 }
                 journal.exists.map(|exists| !exists || is_fast)
             }
             Some(XFS) => {
-                orders_data = one_device();
+                orders_data = is_tried() && one_device();
                 Some(false)
             }
             Some(_) => Some(false),
@@ -269,6 +272,12 @@ mod tests {
         };
         for journal in [fast_commit, not_known, Journal::default()] {
             assert!(!orders(EXT, journal), "{journal:?}");
+        }
+        for kind in [EXT, XFS] {
+            assert!(
+                !rules(Some(kind), GOOD, (6, 17)).orders_data,
+                "an untried kernel"
+            );
         }
         let two_devices = SyncRules::from(Some(XFS), || GOOD, || false, |_, _| None);
         assert!(!two_devices.orders_data);
