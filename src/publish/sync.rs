@@ -143,10 +143,10 @@ pub enum SyncMethod {
     /// [`Durability::Full`] takes one.
     ///
     /// The crate uses it on ext4 with `data=ordered` or `data=journal`, barriers, a journal on the
-    /// same device and no fast commits, and on xfs without other devices, both since Linux 6.18: the
-    /// power was not cut on older kernels yet. Everywhere else, and where
-    /// it cannot find that out, it calls fsync(2). On an ext4 where nobody has called fsync(2) since
-    /// the mount, the first save does, because only that shows whether there are fast commits.
+    /// same device and no fast commits, and on xfs without other devices. Both need Linux 6.18 or
+    /// newer, because this order was not tested on older kernels yet. Everywhere else, and where it
+    /// cannot find that out, the crate calls fsync(2). On an ext4 where nobody has called fsync(2)
+    /// since the mount, the first save does, because only that shows whether there are fast commits.
     ///
     /// Like fsync(2), this breaks on a disk that lies about flushes. It would also break if a later
     /// kernel committed names before their contents, or without a flush.
