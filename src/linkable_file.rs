@@ -98,8 +98,7 @@ impl LinkableFile {
 
     /// Syncs the contents. A failure spoils the file.
     pub(crate) fn sync_contents(&mut self) -> rustix::io::Result<()> {
-        self.file.sync_all().map_err(|error| {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        sys::fsync(&self.file).map_err(|errno| {
             self.spoilt = Some(errno);
             errno
         })
@@ -139,8 +138,8 @@ impl LinkableFile {
 
     /// Gives the file its path, and replaces what exists there.
     pub(crate) fn take_over_name(&mut self, target: &Target<'_>) -> io::Result<()> {
-        // rename(2) of two names of one file does nothing, and leaves both. A back end with a temporary
-        // name looks by itself: whoever sees that name can link it.
+        // rename(2) of two names of one file does nothing, and leaves both. A back end with a
+        // temporary name looks by itself: whoever sees that name can link it.
         let may_have_names = self.is_anonymous() && self.lent.load(Ordering::Relaxed);
         if may_have_names && self.is(target) {
             return Ok(());

@@ -60,7 +60,8 @@ use crate::target::Target;
 ///   replay (found on Linux 5.10 to 7.2). The file system then does not mount until e2fsck(8) has
 ///   repaired it. procfs shows the feature once somebody has called fsync(2) since the mount. A
 ///   process looks for it at each durable publish, until it knows. If it finds the feature, its
-///   later files there have temporary names. Do not use the feature with programs that keep unnamed files open.
+///   later files there have temporary names. Do not use the feature with programs that keep
+///   unnamed files open.
 /// - **ext4 mounted with `data=writeback`** reuses the blocks of a replaced file before the rename
 ///   is on the disk. So the old file can come back with the bytes of another file. New files are
 ///   safe.
@@ -248,12 +249,6 @@ pub(super) fn check_shutdown(directory: &File) -> Result<(), Errno> {
     }
 }
 
-/// Never fdatasync(2): on ext4 it leaves the directory entry out (measured on 6.18).
-fn fsync(file: &File) -> Result<(), Errno> {
-    let synced = file.sync_all();
-    synced.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-}
-
 /// The first error that a sync has reported on each device.
 ///
 /// The kernel may report an error once, to whichever sync comes first, although it concerns all
@@ -375,7 +370,8 @@ impl FileSystems {
         }
     }
 
-    /// Makes the path of a file durable: syncs its directory or, if that is not open, the file again.
+    /// Makes the path of a file durable: syncs its directory or, if that is not open, the file
+    /// again.
     pub(super) fn sync_name(&mut self, file: &File, directory: Option<&File>) -> Result<(), Errno> {
         match directory {
             Some(directory) => self.sync(directory),
@@ -388,7 +384,7 @@ impl FileSystems {
     /// Syncs a directory, or a file for its directory entry.
     pub(super) fn sync(&mut self, file: &File) -> Result<(), Errno> {
         if self.0.is_empty() {
-            return fsync(file);
+            return sys::fsync(file);
         }
         // If the file system is not known, syncfs works everywhere.
         let mut unknown = NameSync::FileSystem(None);
@@ -400,7 +396,7 @@ impl FileSystems {
             Some(NameSync::FileSystem(outcome)) => {
                 *outcome.get_or_insert_with(|| sys::syncfs(file))
             }
-            Some(NameSync::EachDirectory) | None => fsync(file),
+            Some(NameSync::EachDirectory) | None => sys::fsync(file),
         }
     }
 }

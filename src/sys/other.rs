@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 use rustix::process::{getrlimit, Resource};
 
-use super::{Attributes, FileId, Status, Syncfs};
+use super::{Attributes, FileId, Status, SyncRules, Syncfs};
 
 pub(crate) const O_TMPFILE: i32 = 0;
 
@@ -138,16 +138,7 @@ pub(crate) fn syncfs_keeps_errors() -> bool {
     true
 }
 
-/// What the syncs of a file system guarantee. Every file has a name here, so fsync(2) keeps it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SyncRules {
-    pub(crate) forgets_unnamed: Option<bool>,
-    pub(crate) syncfs: Syncfs,
-    pub(crate) orders_data: bool,
-    pub(crate) fast_commits: Option<bool>,
-    pub(crate) statx_shows_shutdown: bool,
-}
-
+/// Every file has a name here, so fsync(2) keeps it.
 impl SyncRules {
     pub(crate) fn with_status(file: &File, more: u32) -> (Self, Option<Status>) {
         (Self::of(file), Status::of(file, more).ok())

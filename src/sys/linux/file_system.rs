@@ -9,7 +9,7 @@ use super::ext4::{self, Journal};
 use super::kernel;
 use super::xfs;
 use crate::sys::file_id::{Status, MNT_ID_UNIQUE};
-use crate::sys::Syncfs;
+use crate::sys::{SyncRules, Syncfs};
 
 // See statfs(2).
 const BTRFS: u32 = 0x9123_683E;
@@ -17,39 +17,6 @@ const EXT: u32 = 0xEF53;
 const OVERLAYFS: u32 = 0x794C_7630;
 const TMPFS: u32 = 0x0102_1994;
 const XFS: u32 = 0x5846_5342;
-
-/// What the syncs of a file system guarantee.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SyncRules {
-    /// Whether a power cut loses what was synced of an unnamed file; `None` if that cannot be found
-    /// out.
-    ///
-    /// - btrfs before 6.16 does not log such a file. Once the file is linked, anybody's sync of the
-    ///   directory makes that name durable with an empty file behind it (found on 6.1).
-    /// - Without a journal (ext2, or an ext4 made so) the directory can be on the disk before the
-    ///   inode, whose link count there is still 0 (found on 6.18).
-    /// - With `fast_commit`, ext4 logs an unnamed file in a way that it cannot replay, and then
-    ///   does not mount (found on 5.10 to 7.2).
-    /// - overlayfs behaves as the file system below it does, and does not show which that is.
-    pub(crate) forgets_unnamed: Option<bool>,
-    /// How far syncfs(2) can be relied on.
-    ///
-    /// overlayfs does not pass on the errors of the file system below it (found on 6.18). FUSE, SMB
-    /// and 9p do not pass on the flush to the server. btrfs left names out in 4 of 25 runs of four
-    /// threads that named files and synced the file system at once (6.18).
-    pub(crate) syncfs: Syncfs,
-    /// Whether contents that are written out before the file is named reach the disk before the
-    /// name. The journals of xfs, and of ext4 if it orders data, flush the device before they
-    /// commit a name (no bad point on 6.18, see `tests/power-cut`).
-    pub(crate) orders_data: bool,
-    /// Whether the journal of an ext4 has fast commits; `None` if that is not known yet. Then an open unnamed
-    /// file can make the file system unmountable after a power cut, and an fsync(2) of a file leaves
-    /// out a directory entry that was just made.
-    pub(crate) fast_commits: Option<bool>,
-    /// Whether a file system that has shut down after an error says so to statx(2), and not to an
-    /// fsync(2) of a directory: xfs, and overlayfs on it (6.18).
-    pub(crate) statx_shows_shutdown: bool,
-}
 
 /// Set once this process has met a file system that unnamed files harm.
 static HARM_IS_KNOWN: AtomicBool = AtomicBool::new(false);

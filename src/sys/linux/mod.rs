@@ -20,7 +20,7 @@ pub(crate) use libc::{O_PATH, O_TMPFILE};
 pub(crate) use rustix::fs::syncfs;
 
 pub(crate) use self::attributes::{attributes, is_fuse, is_swap_file};
-pub(crate) use self::file_system::{syncfs_keeps_errors, unnamed_harms, SyncRules};
+pub(crate) use self::file_system::{syncfs_keeps_errors, unnamed_harms};
 pub(crate) use self::procfs::{
     confined_by_apparmor, most_descriptors, path_of, reopen, shows as procfs_shows,
 };
