@@ -210,7 +210,8 @@ impl Named {
         })
     }
 
-    /// Removes the temporary name of a file that is at the target already, unless that is the target.
+    /// Removes the temporary name of a file that is at the target already, unless that is the
+    /// target.
     fn keep_target(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
         if self.is_named(target) {
             self.disarm();

@@ -25,8 +25,8 @@ use crate::Durability;
 /// The usual limit of descriptors, where that of the process is unknown: getrlimit(2).
 const USUAL_LIMIT: usize = 1024;
 
-/// How many files are started to be written out at once. One by one, the device would be woken up for
-/// each: that took up to 15 % more time (ext4 and xfs of Linux 6.18).
+/// How many files are started to be written out at once. One by one, the device would be woken up
+/// for each: that took up to 15 % more time (ext4 and xfs of Linux 6.18).
 const WRITTEN_OUT_TOGETHER: usize = 64;
 
 /// The most files in a chunk, whatever the limits of the process are.
@@ -298,8 +298,8 @@ impl PublishBatch {
         self.resume_panic();
     }
 
-    /// Starts to write out the files for which that was not done yet. By the time of the commit, most of
-    /// it is on the device.
+    /// Starts to write out the files for which that was not done yet. By the time of the commit,
+    /// most of it is on the device.
     fn start_write_out(&mut self) {
         let method = self.plan.sync_method;
         let is_written_out = |rules| method.contents(rules, 1) == ContentSync::WriteOut;

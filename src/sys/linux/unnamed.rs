@@ -46,7 +46,8 @@ pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::R
 }
 
 /// Applies the umask where the kernel forgets it: before 6.0, on file systems without access
-/// control lists (ext4 and btrfs with `noacl`, minix; seen on 5.10.46; later stable releases have the mend).
+/// control lists (ext4 and btrfs with `noacl`, minix; seen on 5.10.46; later stable releases have
+/// the mend).
 ///
 /// Fails with `EOPNOTSUPP` if the umask is unknown. The caller then opens a named file, which has
 /// the right mode.

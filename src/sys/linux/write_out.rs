@@ -56,8 +56,8 @@ fn sync_file_range(file: &File, wait: Wait) -> Result<()> {
         }
     };
     match retry_on_intr(call) {
-        // ESPIPE and EINVAL: emulators, and other kernels with Linux's system calls. EPERM and EACCES:
-        // sandboxes.
+        // ESPIPE and EINVAL: emulators, and other kernels with Linux's system calls. EPERM and
+        // EACCES: sandboxes.
         Err(Errno::NOSYS | Errno::SPIPE | Errno::INVAL | Errno::PERM | Errno::ACCESS) => {
             MISSING.store(true, Ordering::Relaxed);
             Err(Errno::NOSYS)
