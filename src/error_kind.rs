@@ -23,6 +23,15 @@ pub enum PublishErrorKind {
     /// The path is a directory, which a file never replaces (`EISDIR`, `ENOTDIR`, `EBUSY`,
     /// `ENOTEMPTY`).
     IsADirectory,
+    /// A device, a FIFO or a socket is at the path (`EINVAL`), and
+    /// [`any_file_type`](crate::PublishOptions::any_file_type) is not set.
+    NotARegularFile,
+    /// A symlink is at the path, and is not followed (`ELOOP`).
+    ///
+    /// Either [`Symlinks::Refuse`](crate::Symlinks::Refuse) forbids it, or
+    /// [`Symlinks::Follow`](crate::Symlinks::Follow) finds no path at its end: a loop, or a link of
+    /// procfs to an open file that has no path.
+    IsASymlink,
     /// Something is mounted at the path (`EBUSY`), as on single files in a container.
     ///
     /// Before Linux 5.8, a file that is in use on SMB or FUSE is also reported as this.
@@ -87,6 +96,14 @@ impl PublishErrorKind {
             }
             Self::IsADirectory => {
                 ": the path is a directory, which a file cannot replace; choose another path"
+            }
+            Self::NotARegularFile => {
+                ": the path is a device, a FIFO or a socket, which cannot be written in one step; \
+                 write to it in place, or set `any_file_type(true)` to replace it"
+            }
+            Self::IsASymlink => {
+                ": the path is a symlink, which is not followed or leads to no path; use the path \
+                 to which it leads, or `Symlinks::Replace` to replace it"
             }
             Self::MountPoint => {
                 ": something is mounted at the path, so it cannot be replaced; write to it in place"

@@ -46,10 +46,12 @@ mod write;
 pub use error::PublishError;
 pub use error_kind::PublishErrorKind;
 pub use linkable_file::LinkableFile;
+pub use metadata::Preserve;
 pub use open_options::OpenOptionsAnonymousExt;
 pub use publish::{
     BatchProgress, BatchReport, Durability, PublishBatch, PublishOptions, SyncMethod,
 };
+pub use target::Symlinks;
 pub use write::write;
 
 #[cfg(doctest)]

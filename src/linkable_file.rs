@@ -127,8 +127,8 @@ impl LinkableFile {
         self.errors_seen_at
     }
 
-    pub(crate) fn name_before_sync(&mut self, target: &Target<'_>) -> io::Result<()> {
-        self.backend.name_before_sync(&self.file, target)
+    pub(crate) fn take_temporary_name(&mut self, target: &Target<'_>) -> io::Result<()> {
+        self.backend.take_temporary_name(&self.file, target)
     }
 
     /// Gives the file its path, if nothing exists there.
@@ -136,15 +136,20 @@ impl LinkableFile {
         self.backend.publish(&self.file, target)
     }
 
-    /// Gives the file its path, and replaces what exists there.
-    pub(crate) fn take_over_name(&mut self, target: &Target<'_>) -> io::Result<()> {
+    /// Gives the file its path, and replaces what was seen there. If nothing was, this may fail with
+    /// `EEXIST`.
+    pub(crate) fn take_over_name(
+        &mut self,
+        target: &Target<'_>,
+        there: Option<FileId>,
+    ) -> io::Result<()> {
         // rename(2) of two names of one file does nothing, and leaves both. A back end with a
-        // temporary name looks by itself: whoever sees that name can link it.
+        // temporary name knows its file by itself: whoever sees that name can link it.
         let may_have_names = self.is_anonymous() && self.lent.load(Ordering::Relaxed);
-        if may_have_names && self.is(target) {
+        if may_have_names && there.is_some() && there == FileId::of(&self.file).ok() {
             return Ok(());
         }
-        self.backend.replace(&self.file, target)
+        self.backend.replace(&self.file, target, there)
     }
 
     /// Whether the target is this very file.

@@ -1,22 +1,74 @@
 //! The path at which a file is to be published.
 
-use std::ffi::{CStr, OsStr, OsString};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::io::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{
-    accessat, fstat, openat, statat, Access, AtFlags, FileType, Mode, OFlags, Stat, CWD,
+    accessat, fstat, openat, readlinkat, statat, Access, AtFlags, FileType, Mode, OFlags, Stat, CWD,
 };
 use rustix::io::{retry_on_intr, Errno};
 
-use crate::sys::{self, Attributes, FileId, EFFECTIVE_USER};
+use crate::sys::{self, Attributes, FileId, Status, EFFECTIVE_USER, MODE_AND_OWNER};
+
+/// What to do if the path at which a file is published is a symlink.
+///
+/// # Examples
+///
+/// ```
+/// use std::{fs, os::unix::fs::symlink};
+/// use linkable::{PublishOptions, Symlinks};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// fs::create_dir(dir.join("dotfiles"))?;
+/// symlink("dotfiles/shellrc", dir.join(".shellrc"))?;
+/// PublishOptions::new()
+///     .symlinks(Symlinks::Follow)
+///     .write(dir.join(".shellrc"), "alias ll='ls -l'")?;
+/// assert_eq!(fs::read(dir.join("dotfiles/shellrc"))?, b"alias ll='ls -l'");
+/// assert!(dir.join(".shellrc").is_symlink());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Symlinks {
+    /// The symlink itself is the target: replaced if that is allowed, and never followed.
+    #[default]
+    Replace,
+    /// The target is what the symlink leads to, whether that exists or not.
+    ///
+    /// Symlinks are followed as open(2) follows them: relative to their own directory, one after
+    /// another, at most 40. The file is published in the directory to which they lead, and appears
+    /// there in one step. Open it there too, which [`PublishOptions::write`] and
+    /// [`write_with`](crate::PublishOptions::write_with) do, because a file cannot be published on
+    /// another mount.
+    ///
+    /// A link of procfs such as `/dev/stdout` leads to an open file, not to a path. It is followed
+    /// only if the file still has the path that the link shows.
+    ///
+    /// [`PublishOptions::write`]: crate::PublishOptions::write
+    Follow,
+    /// A symlink is an error of the kind [`IsASymlink`](crate::PublishErrorKind::IsASymlink).
+    Refuse,
+}
+
+/// How many symlinks are followed one after another, as in the kernel: path_resolution(7).
+const MOST_SYMLINKS: u32 = 40;
+
+/// How often somebody may change a symlink while it is followed.
+const FOLLOW_ATTEMPTS: u32 = 8;
 
 /// A directory, held open or the current one, and a path below it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
+    /// What the path is relative to: the current directory, or one that the caller has opened.
+    base: BorrowedFd<'a>,
     /// The directory of the target, if it is held open.
     held: Option<BorrowedFd<'a>>,
     /// What system calls get: the last part of the path if the directory is held, else all of it.
@@ -25,8 +77,9 @@ pub(crate) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    pub(crate) fn new(path: &'a CStr) -> Self {
+    pub(crate) fn new(base: BorrowedFd<'a>, path: &'a CStr) -> Self {
         Self {
+            base,
             held: None,
             relative: path,
             path,
@@ -42,6 +95,7 @@ impl<'a> Target<'a> {
         let last = CStr::from_bytes_with_nul(&self.path.to_bytes_with_nul()[above.len()..]);
         match (parent, last) {
             (Some(parent), Ok(last)) if !last.to_bytes().is_empty() => Target {
+                base: self.base,
                 held: Some(parent.as_fd()),
                 relative: last,
                 path: self.path,
@@ -51,14 +105,37 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The same target, relative to the current directory.
+    /// The same target, relative to what its whole path is relative to.
     pub(crate) fn unheld(&self) -> Self {
-        Self::new(self.path)
+        Self::new(self.base, self.path)
+    }
+
+    /// What the whole path is relative to.
+    pub(crate) fn base(&self) -> BorrowedFd<'a> {
+        self.base
+    }
+
+    /// A path of the target that is not relative to an open directory.
+    pub(crate) fn whole_path(&self) -> Cow<'a, CStr> {
+        let is_whole =
+            self.base.as_raw_fd() == CWD.as_raw_fd() || self.path.to_bytes().starts_with(b"/");
+        let below_base = || {
+            let path = sys::path_of(self.base).join(OsStr::from_bytes(self.path.to_bytes()));
+            CString::new(path.into_os_string().into_vec()).ok()
+        };
+        let whole = if is_whole { None } else { below_base() };
+        whole.map_or(Cow::Borrowed(self.path), Cow::Owned)
+    }
+
+    /// The directory of the target, by a path that is not relative to an open directory.
+    pub(crate) fn whole_parent(&self) -> PathBuf {
+        let path = self.whole_path();
+        parent(Path::new(OsStr::from_bytes(path.to_bytes()))).to_owned()
     }
 
     /// What [`Self::relative`] is relative to.
     pub(crate) fn directory(&self) -> BorrowedFd<'a> {
-        self.held.unwrap_or(CWD)
+        self.held.unwrap_or(self.base)
     }
 
     pub(crate) fn relative(&self) -> &'a CStr {
@@ -84,6 +161,49 @@ impl<'a> Target<'a> {
         OsString::from_vec(path).into()
     }
 
+    /// Looks at the target, without following a symlink; `None` if nothing is there.
+    pub(crate) fn look(&self) -> rustix::io::Result<Option<Status>> {
+        look(self.directory(), self.relative)
+    }
+
+    /// Follows the symlink that is at the target: the path at its end, and what is there.
+    ///
+    /// Fails with `ELOOP` if there are too many. If one of them leads to an open file without a
+    /// path, fails with `ELOOP` for a regular file and `EINVAL` for others.
+    pub(crate) fn follow(&self) -> rustix::io::Result<(CString, Option<Status>)> {
+        let mut errno = Errno::LOOP;
+        for _ in 0..FOLLOW_ATTEMPTS {
+            // The kernel decides whether they may be followed: proc_sys_fs(5), protected_symlinks.
+            let end = Status::at(self.base, self.path, AtFlags::empty(), MODE_AND_OWNER);
+            let end = found(end)?;
+            let (path, there) = self.follow_by_hand()?;
+            if there.map(|there| there.id) == end.map(|end| end.id) {
+                return Ok((path, there));
+            }
+            errno = match end.map(|end| end.file_type()) {
+                Some(FileType::RegularFile) | None => Errno::LOOP,
+                Some(_) => Errno::INVAL,
+            };
+        }
+        Err(errno)
+    }
+
+    fn follow_by_hand(&self) -> rustix::io::Result<(CString, Option<Status>)> {
+        let mut path = self.path.to_owned();
+        for _ in 0..=MOST_SYMLINKS {
+            let there = look(self.base, &path)?;
+            if there.map(|status| status.file_type()) != Some(FileType::Symlink) {
+                return Ok((path, there));
+            }
+            // Its text is relative to the directory that it is in. An absolute path drops that.
+            let text = retry_on_intr(|| readlinkat(self.base, &path, Vec::new()))?;
+            let directory = parent(Path::new(OsStr::from_bytes(path.to_bytes())));
+            let joined = directory.join(OsStr::from_bytes(text.to_bytes()));
+            path = CString::new(joined.into_os_string().into_vec()).map_err(|_| Errno::INVAL)?;
+        }
+        Err(Errno::LOOP)
+    }
+
     /// The identity of the file at the target.
     pub(crate) fn id(&self) -> rustix::io::Result<FileId> {
         FileId::at(self.directory(), self.relative, AtFlags::SYMLINK_NOFOLLOW)
@@ -92,7 +212,7 @@ impl<'a> Target<'a> {
     /// Opens the directory of the target.
     pub(crate) fn open_parent(&self, flags: OFlags) -> rustix::io::Result<File> {
         let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = retry_on_intr(|| openat(CWD, self.parent(), flags, Mode::empty()))?;
+        let opened = retry_on_intr(|| openat(self.base, self.parent(), flags, Mode::empty()))?;
         Ok(File::from(opened))
     }
 
@@ -200,8 +320,21 @@ impl<'a> Target<'a> {
     fn parent_at(&self) -> (BorrowedFd<'a>, &'a Path) {
         match self.held {
             Some(held) => (held, Path::new(".")),
-            None => (CWD, self.parent()),
+            None => (self.base, self.parent()),
         }
+    }
+}
+
+fn look(directory: BorrowedFd<'_>, path: &CStr) -> rustix::io::Result<Option<Status>> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    found(Status::at(directory, path, flags, MODE_AND_OWNER))
+}
+
+fn found<T>(looked: rustix::io::Result<T>) -> rustix::io::Result<Option<T>> {
+    match looked {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -1,33 +1,49 @@
 //! The whole job in one call.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::linkable_file::LinkableFile;
 use crate::open_options::OpenOptionsAnonymousExt;
-use crate::target;
+use crate::publish::PublishOptions;
 
 /// Writes a file in one step: [`std::fs::write`], but atomic.
 ///
-/// At every moment, and after a power cut, `path` is either the complete new file or what it was
-/// before: the complete old file, or nothing. See
+/// At every moment, and after a power cut, the file is either the complete new one or what it was
+/// before: the complete old one, or nothing. See
 /// [`Durability::Contents`](crate::Durability::Contents).
 ///
-/// Unlike `std::fs::write` this always creates a new file:
+/// As with `std::fs::write`:
 ///
-/// - Its mode is `0o666` less the umask, whatever the mode of the old file was.
+/// - An existing file keeps its mode, access control list and extended attributes, and its owner
+///   where the process may set that. Nobody gets more access than they had, at no moment.
+/// - A symlink is followed, also if it leads to no file yet.
+/// - A directory is an error. A new file has the mode `0o666` less the umask.
+///
+/// Unlike `std::fs::write`:
+///
+/// - It takes permission to create files in the directory, and none on the existing file.
+/// - A device, FIFO or socket is an error.
 /// - Other hard links of the old file keep the old contents.
-/// - A symlink at `path` is itself replaced, not followed.
+/// - If the owner or the group cannot be kept, the new file belongs to the process. The set-user-ID
+///   or set-group-ID bit goes with it, and so do permissions of the group that others do not have.
+///
+/// For other rules, call [`PublishOptions::write`]: this is the same with
+/// [`replace(true)`](PublishOptions::replace),
+/// [`symlinks(Symlinks::Follow)`](PublishOptions::symlinks) and
+/// [`preserve(Preserve::ALL.where_possible())`](PublishOptions::preserve).
 ///
 /// # Errors
 ///
 /// Returns the errors of [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in), of write(2), and
-/// of [`replace`](crate::LinkableFile::replace), with their errnos. A NUL byte in `path` is
+/// of [`replace`](LinkableFile::replace). A NUL byte in `path` is
 /// [`InvalidInput`](io::ErrorKind::InvalidInput). If this fails, `path` is as it was.
 ///
 /// # Platform-specific behavior
 ///
-/// See [`PublishOptions::publish`](crate::PublishOptions::publish).
+/// See [`PublishOptions::publish`].
 ///
 /// # Examples
 ///
@@ -41,12 +57,99 @@ use crate::target;
 #[doc(alias = "atomic_write")]
 #[doc(alias = "atomicwrites")]
 pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result<()> {
-    write_inner(path.as_ref(), contents.as_ref())
+    const OPTIONS: PublishOptions = PublishOptions::like_std();
+    OPTIONS.write(path, contents)
 }
 
-fn write_inner(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().anonymous_in(target::parent(path))?;
-    file.write_all(contents)?;
-    file.replace(path)?;
-    Ok(())
+/// The whole job with these options.
+impl PublishOptions {
+    /// Writes a file and publishes it at `path`, in one step.
+    ///
+    /// The file is opened in the directory of `path`, or in the one to which a symlink leads if it
+    /// is [followed](crate::Symlinks::Follow). Its mode is `0o666` less the umask. If it will take
+    /// over the [mode](crate::Preserve::MODE) of an existing file, only its owner has access until
+    /// then.
+    ///
+    /// # Errors
+    ///
+    /// As with [`write()`](crate::write()). Without [`replace(true)`](Self::replace), an existing
+    /// file is [`AlreadyExists`](io::ErrorKind::AlreadyExists).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use linkable::{Durability, PublishOptions};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ledger");
+    /// PublishOptions::new()
+    ///     .replace(true)
+    ///     .durability(Durability::Full)
+    ///     .write(&path, "balance = 7")?;
+    /// # assert_eq!(std::fs::read(&path)?, b"balance = 7");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "atomic_write")]
+    pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(&self, path: P, contents: C) -> io::Result<()> {
+        let (path, contents) = (path.as_ref(), contents.as_ref());
+        let mut file = self.open_for(path)?;
+        file.write_all(contents)?;
+        self.publish(file, path)?;
+        Ok(())
+    }
+
+    /// Lets `write` write a file, and publishes it at `path`, in one step.
+    ///
+    /// This is [`write`](Self::write) for contents that are not in memory. If `write` returns an
+    /// error or panics, nothing is published and nothing is left behind. An error of the last,
+    /// buffered bytes is also returned. What `write` returns is returned at the end.
+    ///
+    /// # Errors
+    ///
+    /// As with [`write`](Self::write), and the errors of the closure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use linkable::PublishOptions;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("squares");
+    /// let lines = PublishOptions::new().replace(true).write_with(&path, |file| {
+    ///     for number in 1..=3 {
+    ///         writeln!(file, "{}", number * number)?;
+    ///     }
+    ///     Ok(3)
+    /// })?;
+    /// assert_eq!(lines, 3);
+    /// assert_eq!(std::fs::read_to_string(&path)?, "1\n4\n9\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "overwrite")]
+    #[doc(alias = "AtomicFile")]
+    pub fn write_with<P: AsRef<Path>, T>(
+        &self,
+        path: P,
+        write: impl FnOnce(&mut BufWriter<LinkableFile>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let path = path.as_ref();
+        let mut writer = BufWriter::new(self.open_for(path)?);
+        let written = write(&mut writer)?;
+        let file = writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        self.publish(file, path)?;
+        Ok(written)
+    }
+
+    /// Opens a file where it belongs. Nobody has more access to it than to the one that it replaces.
+    fn open_for(&self, path: &Path) -> io::Result<LinkableFile> {
+        let place = self.place_of(path)?;
+        let mut options = OpenOptions::new();
+        if place.takes_permissions {
+            options.mode(0o600);
+        }
+        options.read(true).anonymous_in(place.directory)
+    }
 }

@@ -10,9 +10,9 @@ use common::{
     contents, file_in, names, on, on_both_routes, refused, set_default_acl, Bed, Route, LEVELS,
 };
 use linkable::{
-    OpenOptionsAnonymousExt,
+    OpenOptionsAnonymousExt, Preserve,
     PublishErrorKind::{AlreadyExists, CrossesDevices, LinkForbidden, Other},
-    PublishOptions,
+    PublishOptions, Symlinks,
 };
 use rustix::fs::{fcntl_getfl, fgetxattr, fsetxattr, OFlags, XattrFlags};
 use rustix::thread::{capabilities, set_capabilities, CapabilitySet};
@@ -42,6 +42,8 @@ on_both_routes! {
     holes_stay_holes,
     #[ignore = "needs root, to mount"]
     a_copy_replaces_a_symlink_and_does_not_follow_it,
+    #[ignore = "needs root, to mount"]
+    a_copy_takes_over_what_is_to_be_preserved_at_the_end_of_a_symlink,
     #[ignore = "needs root, to mount"]
     a_copy_leaves_out_what_the_other_file_system_cannot_hold,
     #[ignore = "needs root, to mount"]
@@ -219,6 +221,27 @@ fn a_copy_replaces_a_symlink_and_does_not_follow_it(bed: &Bed) {
         .unwrap();
     assert!(other.join("link").symlink_metadata().unwrap().is_file());
     assert_eq!(names(&other), ["link"]);
+}
+
+fn a_copy_takes_over_what_is_to_be_preserved_at_the_end_of_a_symlink(bed: &Bed) {
+    let other = mount_other(bed, "");
+    let path = other.join("file");
+    fs::write(&path, "old").unwrap();
+    std::os::unix::fs::chown(&path, Some(1234), Some(5678)).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    symlink(&path, bed.path("link")).unwrap();
+    let mut options = copying();
+    options
+        .replace(true)
+        .symlinks(Symlinks::Follow)
+        .preserve(Preserve::ALL);
+    options.publish(bed.file("new"), bed.path("link")).unwrap();
+    let found = path.metadata().unwrap();
+    assert_eq!((found.uid(), found.gid()), (1234, 5678));
+    assert_eq!(found.mode() & 0o7777, 0o640);
+    assert_eq!(fs::read_to_string(path).unwrap(), "new");
+    assert_eq!(names(&other), ["file"]);
+    assert!(bed.path("link").is_symlink());
 }
 
 fn a_copy_leaves_out_what_the_other_file_system_cannot_hold(bed: &Bed) {

@@ -171,8 +171,9 @@ fn the_debug_text_of_an_error_shows_only_what_helps(bed: &Bed) {
 
     assert_eq!(
         format!("{:?}", PublishOptions::new()),
-        "PublishOptions { replace: false, durability: Contents, allow_copy: false, \
-         sync_method: Automatic }"
+        "PublishOptions { replace: false, durability: Contents, sync_method: Automatic, \
+         symlinks: Replace, preserve: Preserve(NONE), any_file_type: false, by_rename: false, \
+         allow_copy: false }"
     );
 }
 

@@ -191,10 +191,11 @@ impl<'a> Model<'a> {
         let there = self.names.get(&how.path);
         let renames = !file.is_anonymous() || how.replace && there.is_some();
         match (how.fault, there) {
+            // This is seen before anything is linked or renamed.
+            (_, Some(Entry::Directory)) if how.replace => Err(PublishErrorKind::IsADirectory),
             (Some(Fault::LinkAndRename), _) => Err(PublishErrorKind::Other),
             (Some(Fault::Rename), _) if renames => Err(PublishErrorKind::Other),
             (_, Some(_)) if !how.replace => Err(PublishErrorKind::AlreadyExists),
-            (_, Some(Entry::Directory)) => Err(PublishErrorKind::IsADirectory),
             _ => Ok(()),
         }
     }

@@ -19,7 +19,7 @@ use linkable::{
     },
     PublishOptions,
 };
-use testbed::Kind;
+use testbed::{with_fault, Kind, Rule};
 
 on_both_routes! {
     a_published_file_is_complete_and_has_one_name,
@@ -412,20 +412,19 @@ fn write_replaces_and_creates(bed: &Bed) {
 }
 
 fn dropping_the_file_after_a_failed_replace_leaves_nothing(bed: &Bed) {
-    fs::create_dir(bed.path("dir")).unwrap();
-    let file = refused(
-        bed.file("kept").replace(bed.path("dir")),
-        IsADirectory,
-        libc::EISDIR,
-    );
-    assert!(!file.is_anonymous());
-    assert_eq!(bed.names().len(), 2);
-    let file = refused(file.replace(bed.path("dir")), IsADirectory, libc::EISDIR);
-    assert_eq!(
-        bed.names().len(),
-        2,
-        "one temporary name, however often it is tried"
-    );
+    fs::write(bed.path("file"), "old").unwrap();
+    let mut file = bed.file("kept");
+    for _ in 0..2 {
+        let path = bed.path("file");
+        let outcome = with_fault(libc::EIO, Rule::rename(), move || file.replace(path));
+        file = refused(outcome, Other, libc::EIO);
+        assert!(!file.is_anonymous());
+        assert_eq!(
+            bed.names().len(),
+            2,
+            "one temporary name, however often it is tried"
+        );
+    }
     drop(file);
-    assert_eq!(bed.names(), ["dir"]);
+    bed.holds_only("file", "old");
 }

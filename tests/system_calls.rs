@@ -15,8 +15,8 @@ use common::{
     Flagged,
 };
 use linkable::{
-    Durability, OpenOptionsAnonymousExt, PublishBatch, PublishError, PublishErrorKind,
-    PublishOptions, SyncMethod,
+    Durability, OpenOptionsAnonymousExt, Preserve, PublishBatch, PublishError, PublishErrorKind,
+    PublishOptions, Symlinks, SyncMethod,
 };
 use rustix::fs::IFlags;
 use testbed::{deny, in_child, in_thread, FileSystem, Kind, Mounted, Rule};
@@ -25,6 +25,9 @@ traced! {
     publishing_a_new_file_costs_four_calls,
     replacing_an_absent_file_costs_five_calls,
     replacing_a_file_costs_six_calls,
+    write_over_a_file_costs_eleven_calls,
+    #[ignore = "needs root, to change owners"]
+    write_gives_the_owner_before_the_mode,
     durability_contents_syncs_once_before_the_name,
     a_replace_syncs_nothing_between_link_and_rename,
     durability_full_syncs_once_before_and_once_after_the_name,
@@ -143,6 +146,51 @@ fn replacing_a_file_costs_six_calls(strace: &Strace) {
         names(&calls),
         ["openat", "write", "statx", "linkat", "renameat", "close"]
     );
+}
+
+/// Over a file that has no attributes and is the process's own.
+fn write_over_a_file_costs_eleven_calls(strace: &Strace) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "old").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let mut options = PublishOptions::unsynced();
+    options
+        .replace(true)
+        .symlinks(Symlinks::Follow)
+        .preserve(Preserve::ALL.where_possible());
+    // The first file asks how old the kernel is.
+    options.write(&path, "old").unwrap();
+    let calls = strace.calls(&[], || options.write(path, "new").unwrap());
+    let expected = [
+        "statx",
+        "openat",
+        "write",
+        "statx",
+        "llistxattr",
+        "statx",
+        "fgetxattr",
+        "fchmod",
+        "linkat",
+        "renameat",
+        "close",
+    ];
+    assert_eq!(names(&calls), expected);
+    assert!(calls[1].text.contains("0600"), "{}", calls[1].text);
+}
+
+/// So that the wrong owner never has the permissions of the right one.
+fn write_gives_the_owner_before_the_mode(strace: &Strace) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "old").unwrap();
+    std::os::unix::fs::chown(&path, Some(1234), Some(5678)).unwrap();
+    let calls = strace.calls(&[], || linkable::write(path, "new").unwrap());
+    let order = ["openat", "write", "fchown", "fchmod", "linkat"];
+    let place = |name| names(&calls).iter().position(|call| *call == name);
+    let places: Vec<_> = order.map(|name| place(name).expect(name)).into();
+    assert!(places.windows(2).all(|pair| pair[0] < pair[1]), "{calls:?}");
+    assert!(calls[places[0]].text.contains("0600"), "{calls:?}");
 }
 
 fn durability_contents_syncs_once_before_the_name(strace: &Strace) {

@@ -114,24 +114,22 @@ impl Backend {
         }
     }
 
-    /// Gives the file the path `target`, and replaces what exists there.
-    pub(crate) fn replace(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
+    /// Gives the file the path `target`, and replaces what was seen there.
+    ///
+    /// If nothing was, this may fail with `EEXIST`.
+    pub(crate) fn replace(
+        &mut self,
+        file: &File,
+        target: &Target<'_>,
+        there: Option<FileId>,
+    ) -> io::Result<()> {
         match mem::replace(self, Self::Unnamed) {
-            Self::Unnamed => self.replace_unnamed(file, target),
-            Self::Named(named) => named.replace(target).map_err(|back| self.take_back(back)),
+            Self::Unnamed if there.is_none() => Ok(link(file, target)?),
+            Self::Unnamed => self.replace_via_temporary(file, target),
+            Self::Named(named) => named
+                .replace(target, there)
+                .map_err(|back| self.take_back(back)),
         }
-    }
-
-    fn replace_unnamed(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
-        // A look is cheaper than a link that fails.
-        if target.id().is_err() {
-            match link(file, target) {
-                // A file has appeared there in between.
-                Err(Errno::EXIST) => {}
-                linked => return Ok(linked?),
-            }
-        }
-        self.replace_via_temporary(file, target)
     }
 
     /// linkat(2) never replaces, and no flag for that exists. So the file gets a temporary name
@@ -156,7 +154,11 @@ impl Backend {
     }
 
     /// Gives an unnamed file a temporary name beside the target. From then on it is a named file.
-    pub(crate) fn name_before_sync(&mut self, file: &File, target: &Target<'_>) -> io::Result<()> {
+    pub(crate) fn take_temporary_name(
+        &mut self,
+        file: &File,
+        target: &Target<'_>,
+    ) -> io::Result<()> {
         if !self.is_unnamed() {
             return Ok(());
         }

@@ -172,10 +172,14 @@ impl Named {
         }
     }
 
-    /// Gives the file the path `target`, and replaces what exists there.
-    pub(super) fn replace(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
+    /// Gives the file the path `target`, and replaces what was seen there, and anything else.
+    pub(super) fn replace(
+        self,
+        target: &Target<'_>,
+        there: Option<FileId>,
+    ) -> Result<(), (Self, io::Error)> {
         // Somebody has linked it there. rename(2) would do nothing, and leave both names.
-        if self.is(target) {
+        if there == Some(self.id) {
             return self.keep_target(target);
         }
         let (from, path, to) = (self.place.base(), &self.place.path, target.directory());
@@ -285,13 +289,22 @@ impl Place {
     fn beside(target: &Target<'_>, name: &Utf8Path) -> Self {
         let directory = match target.held() {
             Some(held) => held.try_clone_to_owned().ok(),
-            None => open_directory(target.parent(), OFlags::empty()).ok(),
+            None => target
+                .open_parent(DIRECTORY_BY_PATH)
+                .ok()
+                .map(OwnedFd::from),
         };
-        let path = match directory {
-            Some(_) => name.into(),
-            None => target.unheld().sibling(name),
-        };
-        Self { directory, path }
+        match directory {
+            Some(_) => Self {
+                directory,
+                path: name.into(),
+            },
+            None => Self {
+                // A copy of the current directory cannot be had this way, and is not needed.
+                directory: target.base().try_clone_to_owned().ok(),
+                path: target.unheld().sibling(name),
+            },
+        }
     }
 
     fn base(&self) -> BorrowedFd<'_> {

@@ -9,9 +9,10 @@ use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::CWD;
 use rustix::io::Errno;
 
-use super::steps::{self, with_target, Failure, Files, Plan};
+use super::steps::{self, with_target, Failure, Files, Plan, Seen};
 use super::sync::{self, ContentSync, Errors, FileSystems, Look};
 use super::PublishOptions;
 use crate::error::PublishError;
@@ -54,7 +55,7 @@ const MOST_QUEUED: usize = 1 << 14;
 /// - No file appears before the contents of all files *of its chunk* are on the disk.
 /// - Dropping a batch publishes nothing more, but does not undo the chunks that are committed.
 ///
-/// A queued file takes less than 200 bytes of memory besides its path, and a published one none. A
+/// A queued file takes less than 300 bytes of memory besides its path, and a published one none. A
 /// file that could not be published stays open, and counts towards the limit.
 /// [`take_failures`](Self::take_failures) returns it before the commit.
 ///
@@ -116,6 +117,9 @@ struct Queued {
     index: usize,
     file: LinkableFile,
     path: PathBuf,
+    /// The path to which symlinks lead, if that is another one.
+    followed: Option<PathBuf>,
+    seen: Seen,
     plan: Plan,
     /// Whether only a copy of it can be published.
     must_copy: bool,
@@ -124,6 +128,11 @@ struct Queued {
 }
 
 impl Queued {
+    /// The path at which the file appears.
+    fn final_path(&self) -> &Path {
+        self.followed.as_deref().unwrap_or(&self.path)
+    }
+
     /// The file, and what was seen of it; `None` if nothing of it is to be synced.
     fn looked_at(&mut self) -> Option<(&mut LinkableFile, Look)> {
         Some((&mut self.file, self.look?))
@@ -285,6 +294,8 @@ impl PublishBatch {
             index,
             file,
             path,
+            followed: None,
+            seen: Seen::NotYet,
             plan: Plan {
                 replace,
                 ..self.plan
@@ -402,7 +413,9 @@ impl Files for Chunk<'_> {
     fn check(&mut self) -> Result<(), Infallible> {
         self.each(|_, queued| {
             let (plan, file) = (queued.plan, &queued.file);
-            queued.must_copy = with_target(&queued.path, |target| {
+            let seen = &mut queued.seen;
+            queued.followed = with_target(CWD, &queued.path, |target| plan.follow(target, seen))?;
+            queued.must_copy = with_target(CWD, queued.final_path(), |target| {
                 plan.check(file, target)?;
                 Ok(plan.must_copy(file, target))
             })?;
@@ -413,9 +426,28 @@ impl Files for Chunk<'_> {
 
     fn open_directories(&mut self) -> Result<(), Infallible> {
         self.each(|chunk, queued| {
-            with_target(&queued.path, |target| {
+            with_target(CWD, queued.final_path(), |target| {
                 chunk.directories.open(queued.plan, &queued.file, target)
             })
+        });
+        Ok(())
+    }
+
+    fn preserve(&mut self) -> Result<(), Infallible> {
+        if self.batch.plan.preserve.is_empty() {
+            return Ok(());
+        }
+        self.each(|_, queued| {
+            if queued.must_copy {
+                // The copy takes it over.
+                return Ok(());
+            }
+            let (plan, file, mut seen) = (queued.plan, &queued.file, queued.seen);
+            let kept = with_target(CWD, queued.final_path(), |target| {
+                plan.preserve(file, target, &mut seen)
+            });
+            queued.seen = seen;
+            kept
         });
         Ok(())
     }
@@ -425,11 +457,15 @@ impl Files for Chunk<'_> {
             if queued.must_copy {
                 return Ok(());
             }
-            let (plan, file) = (queued.plan, &mut queued.file);
-            let look = Look::at(file);
+            let look = Look::at(&queued.file);
             let rules = look.rules;
             queued.look = Some(look);
-            let named = with_target(&queued.path, |target| {
+            let (plan, path) = (
+                queued.plan,
+                queued.followed.as_ref().unwrap_or(&queued.path),
+            );
+            let file = &mut queued.file;
+            let named = with_target(CWD, path, |target| {
                 plan.name_before_sync(Some(rules), file, &chunk.directories.within(target))
             });
             match named {
@@ -471,13 +507,16 @@ impl Files for Chunk<'_> {
 
     fn name(&mut self) -> Result<(), Infallible> {
         self.each(|chunk, queued| {
-            let (plan, file) = (queued.plan, &mut queued.file);
-            let must_copy = queued.must_copy;
-            let outcome = with_target(&queued.path, |target| {
+            let (plan, path) = (
+                queued.plan,
+                queued.followed.as_ref().unwrap_or(&queued.path),
+            );
+            let (must_copy, file, seen) = (queued.must_copy, &mut queued.file, &mut queued.seen);
+            let outcome = with_target(CWD, path, |target| {
                 let named = if must_copy {
                     Err(Failure::crosses_devices(plan, file, target))
                 } else {
-                    plan.name(file, &chunk.directories.within(target))
+                    plan.name(file, &chunk.directories.within(target), seen)
                 };
                 named.or_else(|failure| plan.publish_copy(file, target, failure))
             });
@@ -504,7 +543,7 @@ impl Files for Chunk<'_> {
         let mut named = Vec::with_capacity(queue.len());
         // All these files have their paths by now, so none of them is cancelled.
         for queued in mem::take(queue) {
-            let by_directory = outcomes.get(target::parent(&queued.path)).copied();
+            let by_directory = outcomes.get(target::parent(queued.final_path())).copied();
             // Without permission to read the directory, the file is synced again.
             let outcome = by_directory.unwrap_or_else(|| {
                 let file = queued.file.inner();

@@ -37,7 +37,7 @@ pub(super) fn beside(original: &File, target: &Target<'_>) -> Result<(File, Back
     // These flags cannot be set later.
     let sync = flags & (OFlags::SYNC | OFlags::DSYNC);
     options.custom_flags(sync.bits().try_into().unwrap_or_default());
-    let (copy, backend) = Backend::open_named(&options, target.parent())?;
+    let (copy, backend) = Backend::open_named(&options, &target.whole_parent())?;
 
     copy_contents(original, &source, &copy)?;
     metadata::copy(original, &copy)?;

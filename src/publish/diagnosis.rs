@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use crate::error_kind::{PublishErrorKind, Reason};
 use crate::linkable_file::LinkableFile;
+use crate::metadata::Preserve;
 use crate::sys::{self, Attributes};
 use crate::target::Target;
 
@@ -40,8 +41,45 @@ pub(super) fn reason_of(
 
 /// Why a copy could not be made beside the target.
 pub(super) fn reason_of_copy(error: &io::Error, target: &Target<'_>) -> Reason {
-    let reason = Errno::from_io_error(error).and_then(|errno| reason_of_target(errno, target));
-    reason.unwrap_or_else(|| PublishErrorKind::Other.into())
+    match Errno::from_io_error(error) {
+        Some(errno) => reason_of_path(errno, target),
+        None => PublishErrorKind::Other.into(),
+    }
+}
+
+/// Why no file can be at the path.
+pub(super) fn reason_of_path(errno: Errno, target: &Target<'_>) -> Reason {
+    reason_of_target(errno, target).unwrap_or_else(|| PublishErrorKind::Other.into())
+}
+
+/// Why the symlink at the path is not followed.
+pub(super) fn reason_of_symlink(errno: Errno, target: &Target<'_>) -> Reason {
+    match errno {
+        Errno::LOOP => PublishErrorKind::IsASymlink.into(),
+        // A pipe, for example: /dev/stdout.
+        Errno::INVAL => PublishErrorKind::NotARegularFile.into(),
+        Errno::ACCESS => other(
+            ": you may not follow the symlink at the path; get permission on the directories to \
+             which it leads, or see protected_symlinks in proc_sys_fs(5)",
+        ),
+        errno => reason_of_path(errno, target),
+    }
+}
+
+/// Why the file cannot take over what the existing file has.
+pub(super) fn reason_of_unkept(what: Preserve) -> Reason {
+    other(if what.contains(Preserve::ALL) {
+        ": what the existing file has cannot be read; call `where_possible` to go on without it"
+    } else if what.contains(Preserve::OWNER) {
+        ": the owner or the group of the existing file cannot be kept; save as its owner or as \
+         root, or call `where_possible` to go on without them"
+    } else if what.contains(Preserve::ATTRIBUTES) {
+        ": the attributes or the access control list of the existing file cannot be kept; call \
+         `where_possible` to go on without them"
+    } else {
+        ": the permissions of the existing file cannot be kept; save as its owner or as root, or \
+         call `where_possible` to go on without them"
+    })
 }
 
 /// Causes that lie in the path, whatever the file.

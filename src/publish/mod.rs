@@ -8,21 +8,29 @@ mod sync;
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::CWD;
+
 pub use self::batch::{BatchProgress, BatchReport, PublishBatch};
+pub(crate) use self::steps::Place;
 use self::steps::Plan;
 pub use self::sync::{Durability, SyncMethod};
 use crate::error::PublishError;
 use crate::linkable_file::LinkableFile;
+use crate::metadata::Preserve;
+use crate::target::Symlinks;
 #[cfg(doc)]
 use crate::PublishErrorKind;
 
 /// Options for publishing a file.
 ///
 /// [`LinkableFile::publish`] and [`LinkableFile::replace`] use the most common ones. Here you can
-/// also choose the [`durability`](Self::durability) and the [`sync_method`](Self::sync_method), and
-/// [allow a copy](Self::allow_copy).
+/// also choose what the file survives ([`durability`](Self::durability)), what it takes over from
+/// the file that it replaces ([`preserve`](Self::preserve)), and what happens to a symlink
+/// ([`symlinks`](Self::symlinks)).
 ///
 /// # Examples
 ///
@@ -50,21 +58,103 @@ pub struct PublishOptions {
 
 impl PublishOptions {
     /// Creates the default options: no replacing, [`Durability::Contents`],
-    /// [`SyncMethod::Automatic`], no copy.
+    /// [`SyncMethod::Automatic`], and everything else off.
     #[must_use]
     pub const fn new() -> Self {
         Self { plan: Plan::new() }
     }
 
+    /// Creates the same options with [`Durability::None`]: nothing is synced.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use linkable::PublishOptions;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache");
+    /// PublishOptions::unsynced().replace(true).write(&path, "can be made again")?;
+    /// # assert_eq!(std::fs::read(&path)?, b"can be made again");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "no_sync")]
+    #[doc(alias = "nosync")]
+    #[must_use]
+    pub const fn unsynced() -> Self {
+        let mut plan = Plan::new();
+        plan.durability = Durability::None;
+        Self { plan }
+    }
+
+    /// The options of [`write()`](crate::write()).
+    pub(crate) const fn like_std() -> Self {
+        let mut plan = Plan::new();
+        plan.replace = true;
+        plan.symlinks = Symlinks::Follow;
+        plan.preserve = Preserve::ALL.where_possible();
+        Self { plan }
+    }
+
     /// Replaces an existing file at the path. The default is `false`.
     ///
-    /// - A symlink at the path is itself replaced, not followed.
-    /// - The new file has its own mode, owner and attributes, not those of the file that it
-    ///   replaces.
+    /// - A symlink at the path is itself replaced, unless you set [`symlinks`](Self::symlinks).
+    /// - The new file has its own mode, owner and attributes, unless you set
+    ///   [`preserve`](Self::preserve).
+    /// - A directory is never replaced, and a device, FIFO or socket only with
+    ///   [`any_file_type`](Self::any_file_type).
     /// - Other hard links of the replaced file keep the old contents.
     /// - If two programs load, change and replace a file, the later one wins.
     pub fn replace(&mut self, yes: bool) -> &mut Self {
         self.plan.replace = yes;
+        self
+    }
+
+    /// Sets what happens to a symlink at the path. The default is [`Symlinks::Replace`].
+    #[doc(alias = "follow")]
+    #[doc(alias = "O_NOFOLLOW")]
+    pub fn symlinks(&mut self, policy: Symlinks) -> &mut Self {
+        self.plan.symlinks = policy;
+        self
+    }
+
+    /// Sets what the file takes over from a regular file that it replaces. The default is
+    /// [`Preserve::NONE`].
+    ///
+    /// It has no effect without [`replace(true)`](Self::replace), and if nothing is replaced. The
+    /// file gets everything before it appears at its path. Nobody gets more access than they had to
+    /// the existing file, at no moment; but until then the file has the access that you opened it
+    /// with: open it with [`mode(0o600)`](std::os::unix::fs::OpenOptionsExt::mode), as
+    /// [`write`](Self::write) and [`write_with`](Self::write_with) do.
+    ///
+    /// If publishing fails later, the returned file has already taken it over.
+    #[doc(alias = "chown")]
+    #[doc(alias = "chmod")]
+    #[doc(alias = "xattr")]
+    #[doc(alias = "acl")]
+    pub fn preserve(&mut self, what: Preserve) -> &mut Self {
+        self.plan.preserve = what;
+        self
+    }
+
+    /// Also replaces a device, a FIFO or a socket. The default is `false`.
+    ///
+    /// Without it, that is an error of the kind [`PublishErrorKind::NotARegularFile`], because a
+    /// program that is told to save to `/dev/null` is not to replace it. A directory is never
+    /// replaced.
+    pub fn any_file_type(&mut self, yes: bool) -> &mut Self {
+        self.plan.any_file_type = yes;
+        self
+    }
+
+    /// Lets the file appear at its path by rename(2), not by linkat(2). The default is `false`.
+    ///
+    /// inotify(7) then reports `IN_MOVED_TO`, for which many programs wait that take files out of a
+    /// directory. An anonymous file gets a temporary name first, in the same directory; if the
+    /// process is killed between the two, that name stays.
+    #[doc(alias = "inotify")]
+    #[doc(alias = "IN_MOVED_TO")]
+    pub fn by_rename(&mut self, yes: bool) -> &mut Self {
+        self.plan.by_rename = yes;
         self
     }
 
@@ -174,14 +264,61 @@ impl PublishOptions {
         file: LinkableFile,
         path: P,
     ) -> Result<File, PublishError> {
-        self.publish_as(file, path.as_ref())
+        self.publish_below(file, CWD, path.as_ref())
     }
 
-    fn publish_as(&self, mut file: LinkableFile, path: &Path) -> Result<File, PublishError> {
-        match steps::publish_one(self.plan, &mut file, path) {
+    /// Publishes `file` at a path that is relative to an open directory.
+    ///
+    /// This is [`publish`](Self::publish), but it does not matter where that directory is now, or
+    /// what is mounted over it. `dir` can be anything with a descriptor of a directory, also one
+    /// that was opened with `O_PATH`. An absolute `path` ignores it, as with openat(2).
+    ///
+    /// # Errors
+    ///
+    /// See [`publish`](Self::publish).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::{self, File};
+    /// use linkable::{LinkableFile, PublishOptions};
+    ///
+    /// # let temp = tempfile::tempdir()?;
+    /// # let [here, there] = ["here", "there"].map(|name| temp.path().join(name));
+    /// # fs::create_dir(&here)?;
+    /// let dir = File::open(&here)?;
+    /// let file = LinkableFile::new_at(&dir)?;
+    /// fs::rename(&here, &there)?;
+    /// PublishOptions::new().publish_at(file, &dir, "file")?;
+    /// assert!(there.join("file").exists());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "linkat")]
+    #[doc(alias = "dirfd")]
+    pub fn publish_at<D: AsFd, P: AsRef<Path>>(
+        &self,
+        file: LinkableFile,
+        dir: D,
+        path: P,
+    ) -> Result<File, PublishError> {
+        self.publish_below(file, dir.as_fd(), path.as_ref())
+    }
+
+    fn publish_below(
+        &self,
+        mut file: LinkableFile,
+        base: BorrowedFd<'_>,
+        path: &Path,
+    ) -> Result<File, PublishError> {
+        match steps::publish_one(self.plan, &mut file, base, path) {
             Ok(()) => Ok(file.into()),
             Err(failure) => Err(failure.into_error(file, path.into())),
         }
+    }
+
+    /// Finds out where to open a file that is to be published at `path`.
+    pub(crate) fn place_of(&self, path: &Path) -> io::Result<Place> {
+        Place::find(self.plan, path).map_err(|failure| failure.into_io_error(path))
     }
 }
 
@@ -190,14 +327,22 @@ impl fmt::Debug for PublishOptions {
         let Plan {
             replace,
             durability,
-            allow_copy,
             sync_method,
+            symlinks,
+            preserve,
+            any_file_type,
+            by_rename,
+            allow_copy,
         } = &self.plan;
         f.debug_struct("PublishOptions")
             .field("replace", replace)
             .field("durability", durability)
-            .field("allow_copy", allow_copy)
             .field("sync_method", sync_method)
+            .field("symlinks", symlinks)
+            .field("preserve", preserve)
+            .field("any_file_type", any_file_type)
+            .field("by_rename", by_rename)
+            .field("allow_copy", allow_copy)
             .finish()
     }
 }

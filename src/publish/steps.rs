@@ -2,10 +2,14 @@
 //!
 //! A single file, a chunk of a batch and a copy all take them in [`publish`].
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fd::BorrowedFd;
+use rustix::fs::{FileType, CWD};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -15,16 +19,23 @@ use super::sync::{self, ContentSync, Durability, FileSystems, Look, SyncMethod};
 use crate::error::PublishError;
 use crate::error_kind::{PublishErrorKind, Reason};
 use crate::linkable_file::LinkableFile;
-use crate::sys::{SyncRules, DIRECTORY_BY_PATH};
-use crate::target::Target;
+use crate::metadata::{self, Preserve, Unkept};
+use crate::sys::{Status, SyncRules, DIRECTORY_BY_PATH};
+use crate::target::{Symlinks, Target};
 
 /// The options of a publish.
 #[derive(Clone, Copy, Default)]
+// Each is an option of its own.
+#[allow(clippy::struct_excessive_bools)]
 pub(super) struct Plan {
     pub(super) replace: bool,
     pub(super) durability: Durability,
-    pub(super) allow_copy: bool,
     pub(super) sync_method: SyncMethod,
+    pub(super) symlinks: Symlinks,
+    pub(super) preserve: Preserve,
+    pub(super) any_file_type: bool,
+    pub(super) by_rename: bool,
+    pub(super) allow_copy: bool,
 }
 
 /// Files that take the steps together.
@@ -37,6 +48,8 @@ pub(super) trait Files {
     fn check(&mut self) -> Result<(), Self::Failure>;
     /// Opens the directories of the targets.
     fn open_directories(&mut self) -> Result<(), Self::Failure>;
+    /// Gives files what is to be preserved of those that they replace.
+    fn preserve(&mut self) -> Result<(), Self::Failure>;
     /// Gives files a temporary name where the sync of an unnamed file would be lost.
     fn name_before_sync(&mut self) -> Result<(), Self::Failure>;
     /// Syncs the contents.
@@ -57,6 +70,8 @@ pub(super) fn publish<F: Files>(plan: Plan, files: &mut F) -> Result<(), F::Fail
         // sync can fail.
         files.open_directories()?;
     }
+    // Before the contents are synced, which covers it, and before the file can be seen.
+    files.preserve()?;
     if contents_last {
         files.name_before_sync()?;
         files.sync_contents()?;
@@ -68,18 +83,71 @@ pub(super) fn publish<F: Files>(plan: Plan, files: &mut F) -> Result<(), F::Fail
     Ok(())
 }
 
-/// Publishes one file. If that fails and the plan allows it, publishes a copy, which then takes the
-/// place of `file`.
-pub(super) fn publish_one(plan: Plan, file: &mut LinkableFile, path: &Path) -> Result<(), Failure> {
-    with_target(path, |target| {
+/// Publishes one file at a path that is relative to `base`. If that fails and the plan allows it,
+/// publishes a copy, which then takes the place of `file`.
+pub(super) fn publish_one(
+    plan: Plan,
+    file: &mut LinkableFile,
+    base: BorrowedFd<'_>,
+    path: &Path,
+) -> Result<(), Failure> {
+    with_final_target(plan, base, path, |target, seen| {
         let published = if plan.must_copy(file, target) {
             plan.check(file, target)
                 .and_then(|()| Err(Failure::crosses_devices(plan, file, target)))
         } else {
-            plan.publish_itself(file, target)
+            plan.publish_itself(file, target, seen)
         };
         published.or_else(|failure| plan.publish_copy(file, target, failure))
     })
+}
+
+/// Where a new file belongs that is to be published at a path.
+pub(crate) struct Place {
+    /// The directory in which to open it.
+    pub(crate) directory: PathBuf,
+    /// Whether it will take over the permissions of an existing file.
+    pub(crate) takes_permissions: bool,
+}
+
+impl Place {
+    /// Fails if the plan does not allow what is there.
+    pub(super) fn find(plan: Plan, path: &Path) -> Result<Self, Failure> {
+        with_final_target(plan, CWD, path, |target, mut seen| {
+            plan.check_path(target)?;
+            if plan.replace && plan.preserve.contains(Preserve::MODE) {
+                plan.look(target, &mut seen)?;
+            }
+            Ok(Self {
+                directory: target.parent().to_owned(),
+                takes_permissions: seen.there().is_some(),
+            })
+        })
+    }
+}
+
+/// What was seen at a target.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Seen {
+    #[default]
+    NotYet,
+    Nothing,
+    There(Status),
+}
+
+impl Seen {
+    fn there(self) -> Option<Status> {
+        match self {
+            Self::There(there) => Some(there),
+            Self::NotYet | Self::Nothing => None,
+        }
+    }
+}
+
+impl From<Option<Status>> for Seen {
+    fn from(there: Option<Status>) -> Self {
+        there.map_or(Self::Nothing, Self::There)
+    }
 }
 
 /// A single file that takes the steps.
@@ -87,6 +155,7 @@ struct One<'a> {
     plan: Plan,
     file: &'a mut LinkableFile,
     target: &'a Target<'a>,
+    seen: Seen,
     /// What the file system guarantees; `None` if nothing depends on it.
     rules: Option<SyncRules>,
     directory: Option<File>,
@@ -109,6 +178,10 @@ impl Files for One<'_> {
             .plan
             .open_left_directory(self.file, self.target, directory)?;
         Ok(())
+    }
+
+    fn preserve(&mut self) -> Result<(), Failure> {
+        self.plan.preserve(self.file, self.target, &mut self.seen)
     }
 
     fn name_before_sync(&mut self) -> Result<(), Failure> {
@@ -136,7 +209,7 @@ impl Files for One<'_> {
     fn name(&mut self) -> Result<(), Failure> {
         // Name the file in the very directory that is synced later, even if it was moved.
         let target = self.target.within(self.directory.as_ref());
-        self.plan.name(self.file, &target)
+        self.plan.name(self.file, &target, &mut self.seen)
     }
 
     fn sync_names(&mut self) -> Result<(), Failure> {
@@ -158,8 +231,12 @@ impl Plan {
         Self {
             replace: false,
             durability: Durability::Contents,
-            allow_copy: false,
             sync_method: SyncMethod::Automatic,
+            symlinks: Symlinks::Replace,
+            preserve: Preserve::NONE,
+            any_file_type: false,
+            by_rename: false,
+            allow_copy: false,
         }
     }
 
@@ -168,12 +245,18 @@ impl Plan {
         self.durability == Durability::Full
     }
 
-    fn publish_itself(self, file: &mut LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
+    fn publish_itself(
+        self,
+        file: &mut LinkableFile,
+        target: &Target<'_>,
+        seen: Seen,
+    ) -> Result<(), Failure> {
         let mut one = One {
             plan: self,
             rules: self.rules(file),
             file,
             target,
+            seen,
             directory: None,
             left: None,
             synced: FileSystems::default(),
@@ -186,12 +269,81 @@ impl Plan {
         if let Some(errno) = file.spoilt() {
             return Err(Failure::sync(errno.into()));
         }
+        self.check_path(target)
+    }
+
+    fn check_path(self, target: &Target<'_>) -> Result<(), Failure> {
         if target.must_be_directory() {
             // Later steps would create a temporary name in a directory that nobody meant.
             let errno = target.refusal_of_directory(self.replace);
-            return Err(Failure::naming(errno.into(), self, file, target));
+            return Err(Failure::of_path(errno, target));
         }
         Ok(())
+    }
+
+    /// The path to which symlinks lead, if there is one at the target and the plan follows it.
+    pub(super) fn follow(
+        self,
+        target: &Target<'_>,
+        seen: &mut Seen,
+    ) -> Result<Option<PathBuf>, Failure> {
+        if self.symlinks == Symlinks::Replace {
+            return Ok(None);
+        }
+        // If the look fails, a later step fails, too.
+        let there = target.look().unwrap_or(None);
+        if there.map(|there| there.file_type()) != Some(FileType::Symlink) {
+            *seen = there.into();
+            return Ok(None);
+        }
+        let followed = match self.symlinks {
+            Symlinks::Refuse => Err(Errno::LOOP),
+            _ => target.follow(),
+        };
+        let (path, there) = followed.map_err(|errno| Failure::following(errno, target))?;
+        *seen = there.into();
+        Ok(Some(OsString::from_vec(path.into_bytes()).into()))
+    }
+
+    /// Looks at what is to be replaced, unless it was seen already, and refuses what a file may not
+    /// replace.
+    fn look(self, target: &Target<'_>, seen: &mut Seen) -> Result<Option<Status>, Failure> {
+        if let Seen::NotYet = seen {
+            // If the look fails, so does the link or the rename, and shows why.
+            *seen = target.look().unwrap_or(None).into();
+        }
+        let there = seen.there();
+        let (kind, errno) = match there.map(|there| there.file_type()) {
+            Some(FileType::Directory) => (PublishErrorKind::IsADirectory, Errno::ISDIR),
+            Some(FileType::Symlink) if self.symlinks == Symlinks::Refuse => {
+                (PublishErrorKind::IsASymlink, Errno::LOOP)
+            }
+            None | Some(FileType::RegularFile | FileType::Symlink | FileType::Unknown) => {
+                return Ok(there)
+            }
+            Some(_) if self.any_file_type => return Ok(there),
+            Some(_) => (PublishErrorKind::NotARegularFile, Errno::INVAL),
+        };
+        Err(Failure::NotPublished(kind.into(), errno.into()))
+    }
+
+    /// Gives the file what is to be preserved of the one that it replaces.
+    pub(super) fn preserve(
+        self,
+        file: &LinkableFile,
+        target: &Target<'_>,
+        seen: &mut Seen,
+    ) -> Result<(), Failure> {
+        if !self.replace || self.preserve.is_empty() {
+            return Ok(());
+        }
+        match self.look(target, seen)? {
+            Some(there) if there.file_type() == FileType::RegularFile => {
+                metadata::preserve(target, &there, file.inner(), self.preserve)
+                    .map_err(Failure::preserving)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Opens the directory of the target; `None` without permission to read it.
@@ -238,19 +390,49 @@ impl Plan {
         if !forgets_unnamed.unwrap_or_else(|| !target.is_append_only()) {
             return Ok(());
         }
-        let named = with_room(target, |target| file.name_before_sync(target));
+        let named = with_room(target, |target| file.take_temporary_name(target));
         named.map_err(|error| Failure::naming(error, self, file, target))
     }
 
-    pub(super) fn name(self, file: &mut LinkableFile, target: &Target<'_>) -> Result<(), Failure> {
-        let named = with_room(target, |target| {
-            if self.replace {
-                file.take_over_name(target)
+    pub(super) fn name(
+        self,
+        file: &mut LinkableFile,
+        target: &Target<'_>,
+        seen: &mut Seen,
+    ) -> Result<(), Failure> {
+        let mut by_rename = self.by_rename;
+        loop {
+            let there = if self.replace {
+                self.look(target, seen)?
             } else {
-                file.take_name(target)
+                None
+            };
+            let named = with_room(target, |target| {
+                if by_rename {
+                    file.take_temporary_name(target)?;
+                }
+                if self.replace {
+                    file.take_over_name(target, there.map(|there| there.id))
+                } else {
+                    file.take_name(target)
+                }
+            });
+            match named {
+                // A file has appeared there in between, and is now the one to be replaced. A rename
+                // cannot fail in this way once more.
+                Err(error)
+                    if self.replace
+                        && there.is_none()
+                        && Errno::from_io_error(&error) == Some(Errno::EXIST) =>
+                {
+                    (*seen, by_rename) = (Seen::NotYet, true);
+                    self.preserve(file, target, seen)?;
+                }
+                named => {
+                    return named.map_err(|error| Failure::naming(error, self, file, target));
+                }
             }
-        });
-        named.map_err(|error| Failure::naming(error, self, file, target))
+        }
     }
 
     /// Whether only a copy can be published, and the plan allows one. The file itself then needs no
@@ -298,7 +480,7 @@ impl Plan {
             }
             Err(copy::Error::Copy(error)) => return Err(Failure::copying(error, target)),
         };
-        match self.publish_itself(&mut copy, target) {
+        match self.publish_itself(&mut copy, target, Seen::NotYet) {
             // The copy is spoilt, not the file.
             Err(Failure::NotPublished(reason, error))
                 if reason.kind == PublishErrorKind::SyncFailed =>
@@ -351,12 +533,29 @@ pub(super) fn sync_contents(
     })
 }
 
+/// Calls `step` with the target to which the symlinks at a path lead, if the plan follows them.
+fn with_final_target<T>(
+    plan: Plan,
+    base: BorrowedFd<'_>,
+    path: &Path,
+    step: impl FnOnce(&Target<'_>, Seen) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    with_target(base, path, |target| {
+        let mut seen = Seen::NotYet;
+        match plan.follow(target, &mut seen)? {
+            Some(path) => with_target(base, &path, |target| step(target, seen)),
+            None => step(target, seen),
+        }
+    })
+}
+
 /// Calls `step` with the path as a C string.
 pub(super) fn with_target<T>(
+    base: BorrowedFd<'_>,
     path: &Path,
     step: impl FnOnce(&Target<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let step = |path: &_| Ok(step(&Target::new(path)));
+    let step = |path: &_| Ok(step(&Target::new(base, path)));
     path.into_with_c_str(step).unwrap_or_else(|_| {
         let text = "a path cannot contain a NUL byte";
         let source = io::Error::new(io::ErrorKind::InvalidInput, text);
@@ -382,6 +581,22 @@ impl Failure {
         Self::NotPublished(PublishErrorKind::Cancelled.into(), Errno::CANCELED.into())
     }
 
+    /// The path cannot be a file's.
+    fn of_path(errno: Errno, target: &Target<'_>) -> Self {
+        let reason = diagnosis::reason_of_path(errno, target);
+        Self::NotPublished(reason, errno.into())
+    }
+
+    fn following(errno: Errno, target: &Target<'_>) -> Self {
+        let reason = diagnosis::reason_of_symlink(errno, target);
+        Self::NotPublished(reason, errno.into())
+    }
+
+    fn preserving(unkept: Unkept) -> Self {
+        let reason = diagnosis::reason_of_unkept(unkept.what);
+        Self::NotPublished(reason, unkept.error)
+    }
+
     fn naming(error: io::Error, plan: Plan, file: &LinkableFile, target: &Target<'_>) -> Self {
         let reason = diagnosis::reason_of(&error, plan.replace, file, target);
         Self::NotPublished(reason, error)
@@ -398,6 +613,13 @@ impl Failure {
 
     fn copying(error: io::Error, target: &Target<'_>) -> Self {
         Self::NotPublished(diagnosis::reason_of_copy(&error, target), error)
+    }
+
+    /// The error of a job that had no file yet.
+    pub(super) fn into_io_error(self, _path: &Path) -> io::Error {
+        match self {
+            Self::NotPublished(_, source) | Self::NotDurable(source) => source,
+        }
     }
 
     pub(super) fn into_error(self, mut file: LinkableFile, path: PathBuf) -> PublishError {

@@ -1,7 +1,7 @@
 //! The identity of a file: what stat(2) calls `st_dev` and `st_ino`.
 
 use rustix::fd::AsFd;
-use rustix::fs::{fstat, statat, AtFlags, Stat};
+use rustix::fs::{fstat, statat, AtFlags, FileType, Stat};
 use rustix::io::Result;
 use rustix::path::Arg;
 
@@ -25,9 +25,7 @@ impl FileId {
         path: P,
         flags: AtFlags,
     ) -> Result<Self> {
-        Status::by_statx(&directory, path, flags, 0)
-            .unwrap_or_else(|| statat(directory, path, flags).map(Status::from))
-            .map(|status| status.id)
+        Status::at(directory, path, flags, 0).map(|status| status.id)
     }
 
     /// The device that the file system is on.
@@ -43,6 +41,10 @@ pub(crate) struct Status {
     pub(crate) id: FileId,
     /// The length in bytes, if that was asked for.
     pub(crate) size: u64,
+    /// Type and permissions, owner and group, if they were asked for.
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     /// The unique ID of the mount, which no other mount ever gets, if that was asked for (Linux
     /// 6.8).
     pub(crate) mount: Option<u64>,
@@ -50,6 +52,7 @@ pub(crate) struct Status {
 
 /// What can be asked for, see statx(2).
 pub(crate) const SIZE: u32 = 0x200;
+pub(crate) const MODE_AND_OWNER: u32 = 0x1 | 0x2 | 0x8 | 0x10;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(super) const MNT_ID_UNIQUE: u32 = 0x4000;
 
@@ -57,6 +60,25 @@ impl Status {
     /// Of an open file.
     pub(crate) fn of<Fd: AsFd>(file: Fd, more: u32) -> Result<Self> {
         Self::by_statx(&file, "", OPEN_FILE, more).unwrap_or_else(|| fstat(file).map(Self::from))
+    }
+
+    /// Of the file at `path`, relative to `directory`. With `AT_SYMLINK_NOFOLLOW` that can be a
+    /// symlink.
+    pub(crate) fn at<Fd: AsFd, P: Arg + Copy>(
+        directory: Fd,
+        path: P,
+        flags: AtFlags,
+        more: u32,
+    ) -> Result<Self> {
+        Self::by_statx(&directory, path, flags, more)
+            .unwrap_or_else(|| statat(directory, path, flags).map(Self::from))
+    }
+
+    /// What kind of file it is, if [`MODE_AND_OWNER`] was asked for.
+    pub(crate) fn file_type(&self) -> FileType {
+        // The type of a mode is narrower on some systems.
+        #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
+        FileType::from_raw_mode(self.mode as _)
     }
 
     /// `None` where the kernel (before 4.11) or a sandbox does not have statx(2).
@@ -84,6 +106,9 @@ impl Status {
                     inode: status.stx_ino,
                 },
                 size: status.stx_size,
+                mode: status.stx_mode.into(),
+                uid: status.stx_uid,
+                gid: status.stx_gid,
                 mount: Some(status.stx_mnt_id).filter(|_| status.stx_mask & MNT_ID_UNIQUE != 0),
             })),
         }
@@ -117,6 +142,9 @@ impl From<Stat> for Status {
                 inode: stat.st_ino as u64,
             },
             size: stat.st_size as u64,
+            mode: stat.st_mode as u32,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
             mount: None,
         }
     }

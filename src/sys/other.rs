@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::marker::PhantomData;
 use std::os::unix::io::AsRawFd;
 use std::path::{Path, PathBuf};
 
@@ -95,21 +96,65 @@ pub(crate) fn attributes<P: Arg>(_: BorrowedFd<'_>, _: P) -> Option<Attributes> 
     None
 }
 
-/// Not written for these systems: a copy has none of them.
-pub(crate) fn copy_xattrs(_: &File, _: &File, _: impl Fn(&[u8]) -> bool) -> rustix::io::Result<()> {
-    Ok(())
+/// Extended attributes. Not written for these systems: no file has any.
+#[derive(Debug)]
+pub(crate) struct Xattrs<'a>(PhantomData<&'a File>);
+
+impl<'a> Xattrs<'a> {
+    pub(crate) fn of(_: &'a File) -> Self {
+        Self(PhantomData)
+    }
+
+    pub(crate) fn at(_: &'a CStr) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn copy_to(
+        &self,
+        _: &File,
+        _wanted: impl Fn(&[u8]) -> bool,
+        _tolerate: impl Fn(&[u8], rustix::io::Result<()>) -> rustix::io::Result<()>,
+    ) -> rustix::io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn acl(&self) -> rustix::io::Result<Option<Acl>> {
+        Ok(None)
+    }
 }
 
-pub(crate) fn acl(_: &File) -> rustix::io::Result<Option<Vec<u8>>> {
-    Ok(None)
-}
+/// An access control list: there is none.
+#[derive(Debug)]
+pub(crate) enum Acl {}
 
-pub(crate) fn set_acl(_: &File, _: Option<&[u8]>) -> rustix::io::Result<()> {
-    Ok(())
-}
+impl Acl {
+    pub(crate) fn set(&self, _: &File) -> rustix::io::Result<()> {
+        match *self {}
+    }
 
-pub(crate) fn group_permissions(_: &[u8]) -> u32 {
-    0
+    pub(crate) fn remove(_: &File) -> rustix::io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn classes(&self) -> [u32; 3] {
+        match *self {}
+    }
+
+    pub(crate) fn set_classes(&mut self, _: [u32; 3]) {
+        match *self {}
+    }
+
+    pub(crate) fn limit_named(&mut self, _most: u32) {
+        match *self {}
+    }
+
+    pub(crate) fn mode(&self) -> u32 {
+        match *self {}
+    }
+
+    pub(crate) fn group_permissions(&self) -> u32 {
+        match *self {}
+    }
 }
 
 pub(crate) fn is_fuse(_: &File) -> bool {

@@ -4,6 +4,7 @@
 
 pub mod trace;
 
+use std::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
@@ -160,6 +161,14 @@ pub fn fails<T>(outcome: io::Result<T>, errno: i32) {
     assert_eq!(found, Some(errno));
 }
 
+/// The errno of an error of the library, which is that of its source.
+pub fn errno(error: &io::Error) -> Option<i32> {
+    let source = error
+        .source()
+        .and_then(<dyn std::error::Error>::downcast_ref::<io::Error>);
+    error.raw_os_error().or_else(|| source?.raw_os_error())
+}
+
 /// A new file in a directory other than the bed's own.
 pub fn file_in(dir: &Path, contents: &str) -> LinkableFile {
     let mut file = OpenOptions::new().read(true).anonymous_in(dir).unwrap();
@@ -186,8 +195,17 @@ pub fn publishes_and_replaces_by_procfs(bed: &Bed) {
     publishes_and_replaces(bed);
 }
 
+/// The access control list of a file, and the one that a directory gives to its files.
+pub const ACCESS: &str = "system.posix_acl_access";
+pub const DEFAULT: &str = "system.posix_acl_default";
+
 /// Gives a directory a default ACL, which names user 1234.
 pub fn set_default_acl(dir: &Path) {
+    set_acl(dir, DEFAULT);
+}
+
+/// Gives a file or a directory an ACL: r-x for the group, r-- for user 1234, nothing for others.
+pub fn set_acl(path: &Path, name: &str) {
     // Version 2, then (tag, permissions, id): the owner, user 1234, group, mask, others.
     let entries = [
         (1_u16, 7_u16, !0_u32),
@@ -202,8 +220,7 @@ pub fn set_default_acl(dir: &Path) {
         acl.extend(permissions.to_le_bytes());
         acl.extend(id.to_le_bytes());
     }
-    let name = "system.posix_acl_default";
-    setxattr(dir, name, &acl, XattrFlags::empty()).unwrap();
+    setxattr(path, name, &acl, XattrFlags::empty()).unwrap();
 }
 
 /// Runs `promise` in a new file system.

@@ -26,7 +26,7 @@ pub(crate) use self::procfs::{
 };
 pub(crate) use self::unnamed::{link as link_unnamed, open as open_unnamed};
 pub(crate) use self::write_out::{start_write_out, write_out};
-pub(crate) use self::xattr::{acl, copy_xattrs, group_permissions, set_acl};
+pub(crate) use self::xattr::{Acl, Xattrs};
 
 /// Opens a directory to look names up in it, which needs search permission only.
 pub(crate) const DIRECTORY_BY_PATH: OFlags = OFlags::PATH;
