@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::io_error::cannot_write;
 use crate::open_options::OpenOptionsAnonymousExt;
 use crate::target;
 
@@ -22,7 +23,9 @@ use crate::target;
 /// # Errors
 ///
 /// Returns the errors of [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in), of write(2), and
-/// of [`replace`](crate::LinkableFile::replace), with their errnos. A NUL byte in `path` is
+/// of [`replace`](crate::LinkableFile::replace). Each names the path and says what you can do. The
+/// error of the system, with the errno, is its [`source`](std::error::Error::source): see the
+/// examples of [`PublishError`](crate::PublishError#examples). A NUL byte in `path` is
 /// [`InvalidInput`](io::ErrorKind::InvalidInput). If this fails, `path` is as it was.
 ///
 /// # Platform-specific behavior
@@ -46,7 +49,8 @@ pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result
 
 fn write_inner(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().anonymous_in(target::parent(path))?;
-    file.write_all(contents)?;
+    file.write_all(contents)
+        .map_err(|error| cannot_write(error, path))?;
     file.replace(path)?;
     Ok(())
 }

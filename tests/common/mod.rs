@@ -156,8 +156,8 @@ pub fn refused(
 /// The operation failed with this errno.
 #[track_caller]
 pub fn fails<T>(outcome: io::Result<T>, errno: i32) {
-    let found = outcome.err().and_then(|error| error.raw_os_error());
-    assert_eq!(found, Some(errno));
+    let error = outcome.err().expect("succeeded");
+    assert_eq!(testbed::errno(&error), Some(errno), "{error}");
 }
 
 /// A new file in a directory other than the bed's own.
