@@ -35,7 +35,7 @@ fn store(dir: &Path, path: &Path) -> Result<(), String> {
     let unwritten = |error| format!("cannot write to {}: {error}", dir.display());
     let mut source = File::open(path).map_err(unread)?;
     let object = OpenOptions::new().mode(0o444).anonymous_in(dir);
-    let mut object = object.map_err(unwritten)?;
+    let mut object = object.map_err(|error| error.to_string())?;
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
     loop {
         let length = source.read(&mut buffer).map_err(unread)?;
@@ -47,7 +47,7 @@ fn store(dir: &Path, path: &Path) -> Result<(), String> {
     }
     let digest = format!("{:x}", hash.finalize());
     match object.publish(dir.join(&digest)) {
-        Err(e) if e.kind() != AlreadyExists => return Err(format!("{e}: {}", e.io_error())),
+        Err(e) if e.kind() != AlreadyExists => return Err(io::Error::from(e).to_string()),
         _ => {}
     }
     let line = [digest.as_bytes(), b"  ", path.as_os_str().as_bytes(), b"\n"].concat();

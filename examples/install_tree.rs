@@ -48,11 +48,7 @@ fn install_tree(source: &Path, target: &Path) -> io::Result<()> {
     }
     let mut dirs = vec![parent];
     queue_tree(source, target, &mut batch, &mut dirs)?;
-    let files = batch.commit().into_result();
-    let files = files.map_err(|error| {
-        let cause = error.io_error();
-        Error::new(cause.kind(), format!("{error}: {cause}"))
-    })?;
+    let files = batch.commit().into_result()?;
     // The batch has synced the directories that hold files; the names of directories are ours.
     dirs.iter()
         .try_for_each(|dir| File::open(dir)?.sync_all())?;

@@ -13,8 +13,7 @@ use linkable::{Durability, LinkableFile, OpenOptionsAnonymousExt, PublishOptions
 fn main() -> ExitCode {
     let outcome = sponge();
     if let Err(error) = &outcome {
-        let cause = error.source().map(|cause| format!(": {cause}"));
-        let _ = writeln!(io::stderr(), "sponge: {error}{}", cause.unwrap_or_default());
+        let _ = writeln!(io::stderr(), "sponge: {error}");
     }
     ExitCode::from(u8::from(outcome.is_err()))
 }
@@ -39,12 +38,12 @@ fn sponge() -> Result<(), Box<dyn Error>> {
     };
     let dir = Path::new(".").join(out.parent().unwrap_or(out));
     let mut options = OpenOptions::new();
-    let file = options.mode(mode.unwrap_or(0o666)).anonymous_in(&dir);
-    let mut file = file.map_err(|e| format!("cannot open a file in {}: {e}", dir.display()))?;
+    let mut file = options.mode(mode.unwrap_or(0o666)).anonymous_in(&dir)?;
     soak_up(&mut file).map_err(|e| format!("cannot copy standard input: {e}"))?;
     let mut how = PublishOptions::new();
     how.replace(replace).durability(level.unwrap_or_default());
-    how.publish(file, out)?;
+    // An io::Error prints its cause, too.
+    how.publish(file, out).map_err(io::Error::from)?;
     Ok(())
 }
 

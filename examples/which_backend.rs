@@ -6,6 +6,7 @@
 //! DIR itself with `O_PATH` and of a hidden name in it with `O_CREAT`; open(2) with `O_TMPFILE`
 //! again, for its errno; unlinkat(2) of the hidden name.
 use linkable::OpenOptionsAnonymousExt;
+use std::error::Error;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,11 +21,16 @@ fn main() -> ExitCode {
     let mut status = ExitCode::SUCCESS;
     for dir in dirs.iter().map(Path::new) {
         if let Err(text) = report(dir) {
-            let _ = writeln!(io::stderr(), "which_backend: {}: {text}", dir.display());
+            let _ = writeln!(io::stderr(), "which_backend: {text}");
             status = ExitCode::FAILURE;
         }
     }
     status
+}
+
+/// The system's words.
+fn cause(error: &io::Error) -> String {
+    error.source().unwrap_or(error).to_string()
 }
 
 /// Prints the line of `dir`, or says why there is none.
@@ -34,15 +40,14 @@ fn report(dir: &Path) -> Result<(), String> {
     let strict = OpenOptions::new()
         .custom_flags(libc::O_TMPFILE)
         .anonymous_in(dir);
-    let errno = |error: &io::Error| error.raw_os_error();
     let answer = match (usual, strict) {
         (Ok(file), _) if file.is_anonymous() => "anonymous: O_TMPFILE works".to_owned(),
-        (Ok(_), Err(why)) => format!("named: open(2) with O_TMPFILE says: {why}"),
+        (Ok(_), Err(why)) => format!("named: open(2) with O_TMPFILE says: {}", cause(&why)),
         (Ok(_), Ok(_)) => "named a moment ago, anonymous now".to_owned(),
-        (Err(error), Err(why)) if errno(&error) != errno(&why) => {
-            return Err(format!("neither named: {error}; nor anonymous: {why}"));
+        (Err(error), Err(why)) if cause(&error) != cause(&why) => {
+            return Err(format!("{error}; nor an anonymous one: {}", cause(&why)));
         }
-        (Err(error), _) => return Err(format!("cannot open a file there: {error}")),
+        (Err(error), _) => return Err(error.to_string()),
     };
     let line = writeln!(io::stdout(), "{}: {answer}", dir.display());
     line.map_err(|error| format!("cannot print the answer: {error}"))

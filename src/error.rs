@@ -6,15 +6,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error_kind::PublishErrorKind;
+use crate::io_error;
 use crate::linkable_file::LinkableFile;
 
 /// Publishing failed, or succeeded without a durability guarantee.
 ///
 /// The error text names the path and says what you can do. The error of the operating system is the
-/// [`source`](std::error::Error::source). Converting this into an [`io::Error`] returns that
-/// original error, with its `raw_os_error()`, and drops the file.
+/// [`source`](std::error::Error::source). Converting this into an [`io::Error`] drops the file. The
+/// new error has the kind and the source of this one, and its text ends with that of the source.
 ///
 /// # Examples
+///
+/// Publish somewhere else if that fails:
 ///
 /// ```
 /// use std::fs::OpenOptions;
@@ -30,6 +33,24 @@ use crate::linkable_file::LinkableFile;
 /// };
 /// # assert!(dir.join("free").exists());
 /// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Read the errno of an [`io::Error`] of this crate. It is in the source:
+///
+/// ```
+/// use std::error::Error;
+/// use std::fs::OpenOptions;
+/// use std::io;
+/// use linkable::OpenOptionsAnonymousExt;
+///
+/// let error = OpenOptions::new().anonymous_in("/no/such").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "cannot create a file in /no/such: the directory does not exist; create it: \
+///      No such file or directory (os error 2)",
+/// );
+/// let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+/// assert_eq!(source.and_then(io::Error::raw_os_error), Some(libc::ENOENT));
 /// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
@@ -139,10 +160,9 @@ impl fmt::Debug for PublishError {
 
 impl From<PublishError> for io::Error {
     fn from(error: PublishError) -> Self {
-        match error {
-            PublishError::NotPublished { source, .. } | PublishError::NotDurable { source, .. } => {
-                source
-            }
-        }
+        let text = error.to_string();
+        let (PublishError::NotPublished { source, .. } | PublishError::NotDurable { source, .. }) =
+            error;
+        io_error::explain(source, text)
     }
 }

@@ -34,6 +34,7 @@ mod backend;
 mod custom_flags;
 mod error;
 mod error_kind;
+mod io_error;
 mod linkable_file;
 mod metadata;
 mod open_options;

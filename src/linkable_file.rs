@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::backend::Backend;
 use crate::error_kind::{PublishErrorKind, Reason};
+use crate::io_error::cannot_reopen;
 use crate::sys::{self, FileId};
 use crate::target::Target;
 
@@ -210,7 +211,8 @@ impl LinkableFile {
     /// # Errors
     ///
     /// Fails with `ENOENT` without procfs, with `EACCES` if the mode allows neither reading nor
-    /// writing, and with the other errors of open(2).
+    /// writing, and with the other errors of open(2). The errno is in the
+    /// [`source`](std::error::Error::source) of the error.
     ///
     /// # Examples
     ///
@@ -231,13 +233,14 @@ impl LinkableFile {
         self.lent.store(true, Ordering::Relaxed);
         let open = |access| sys::reopen(&self.file, access);
         let refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-        match open(OFlags::RDWR) {
+        let reopened = match open(OFlags::RDWR) {
             Err(error) if refused(&error) => match open(OFlags::RDONLY) {
                 Err(error) if refused(&error) => open(OFlags::WRONLY),
                 read_only => read_only,
             },
             both => both,
-        }
+        };
+        reopened.map_err(|error| cannot_reopen(error, &sys::path_of(self.file.as_fd())))
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::backend::Backend;
 use crate::custom_flags::CustomFlags;
+use crate::io_error::cannot_create;
 use crate::linkable_file::LinkableFile;
 
 /// Opens anonymous files, as an extension of [`std::fs::OpenOptions`].
@@ -27,7 +28,9 @@ use crate::linkable_file::LinkableFile;
 ///
 /// # Errors
 ///
-/// Returns the error of open(2), with its errno:
+/// The error names the directory and says what you can do. The error of open(2), with the errno, is
+/// its [`source`](std::error::Error::source): see the examples of
+/// [`PublishError`](crate::PublishError#examples).
 ///
 /// - `ENOENT` or `ENOTDIR` if the directory does not exist.
 /// - `EACCES` without permission to write to the directory and to search it. Permission to read it
@@ -117,11 +120,13 @@ pub trait OpenOptionsAnonymousExt: sealed::Sealed {
 
 impl OpenOptionsAnonymousExt for OpenOptions {
     fn anonymous_in<P: AsRef<Path>>(&self, dir: P) -> io::Result<LinkableFile> {
-        anonymous_in(self, dir.as_ref())
+        let dir = or_current(dir.as_ref());
+        anonymous_in(self, dir).map_err(|error| cannot_create(error, dir))
     }
 
     fn scratch_in<P: AsRef<Path>>(&self, dir: P) -> io::Result<File> {
-        scratch_in(self, dir.as_ref())
+        let dir = or_current(dir.as_ref());
+        scratch_in(self, dir).map_err(|error| cannot_create(error, dir))
     }
 }
 
@@ -136,12 +141,12 @@ fn or_current(dir: &Path) -> &Path {
 
 fn anonymous_in(options: &OpenOptions, dir: &Path) -> io::Result<LinkableFile> {
     let flags = CustomFlags::of(options)?.linkable()?;
-    let (file, backend) = Backend::open(options, flags, or_current(dir))?;
+    let (file, backend) = Backend::open(options, flags, dir)?;
     Ok(LinkableFile::new(file, backend))
 }
 
 fn scratch_in(options: &OpenOptions, dir: &Path) -> io::Result<File> {
-    Backend::open_scratch(options, CustomFlags::of(options)?, or_current(dir))
+    Backend::open_scratch(options, CustomFlags::of(options)?, dir)
 }
 
 mod sealed {

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::io_error::cannot_write;
 use crate::linkable_file::LinkableFile;
 use crate::open_options::OpenOptionsAnonymousExt;
 use crate::publish::PublishOptions;
@@ -38,7 +39,9 @@ use crate::publish::PublishOptions;
 /// # Errors
 ///
 /// Returns the errors of [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in), of write(2), and
-/// of [`replace`](LinkableFile::replace). A NUL byte in `path` is
+/// of [`replace`](LinkableFile::replace). Each names the path and says what you can do. The
+/// error of the system, with the errno, is its [`source`](std::error::Error::source): see the
+/// examples of [`PublishError`](crate::PublishError#examples). A NUL byte in `path` is
 /// [`InvalidInput`](io::ErrorKind::InvalidInput). If this fails, `path` is as it was.
 ///
 /// # Platform-specific behavior
@@ -93,7 +96,8 @@ impl PublishOptions {
     pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(&self, path: P, contents: C) -> io::Result<()> {
         let (path, contents) = (path.as_ref(), contents.as_ref());
         let mut file = self.open_for(path)?;
-        file.write_all(contents)?;
+        file.write_all(contents)
+            .map_err(|error| cannot_write(error, path))?;
         self.publish(file, path)?;
         Ok(())
     }
@@ -138,7 +142,7 @@ impl PublishOptions {
         let written = write(&mut writer)?;
         let file = writer
             .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
+            .map_err(|error| cannot_write(error.into_error(), path))?;
         self.publish(file, path)?;
         Ok(written)
     }

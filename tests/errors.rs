@@ -6,13 +6,13 @@ use std::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
 use common::{
-    contents, file_in, given_back, link_by_hand, names, on, on_both_routes, on_disk, refused, Bed,
-    Flagged, Route,
+    contents, fails, file_in, given_back, link_by_hand, names, on, on_both_routes, on_disk,
+    refused, Bed, Flagged, Route,
 };
 use linkable::{
     Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishError,
@@ -23,7 +23,13 @@ use testbed::{deny, in_thread, with_fault, Kind, Rule};
 
 on_both_routes! {
     the_message_names_the_path_and_the_source_has_the_cause,
-    the_errno_survives_conversion_to_io_error,
+    an_io_error_names_what_was_tried_the_path_and_the_remedy,
+    an_io_error_keeps_its_kind_and_its_errno_as_the_source,
+    an_invalid_argument_is_explained_once,
+    the_debug_text_of_an_io_error_is_its_text,
+    an_error_of_opening_says_what_to_do,
+    an_error_of_write_says_what_to_do,
+    a_file_that_cannot_be_reopened_says_why,
     any_other_errno_is_returned_and_publishing_can_be_retried,
     a_failed_rename_gives_the_file_back_and_keeps_the_old_one,
     a_failed_write_keeps_the_old_file,
@@ -51,11 +57,173 @@ fn the_message_names_the_path_and_the_source_has_the_cause(bed: &Bed) {
     assert!(!text.contains(&cause), "{text}");
 }
 
-fn the_errno_survives_conversion_to_io_error(bed: &Bed) {
-    let convert = || -> io::Result<File> { Ok(bed.open().publish(bed.path("missing/new"))?) };
-    let error = convert().unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
-    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+/// The errors of calls that fail, each with its whole text and its errno.
+fn io_errors(bed: &Bed) -> Vec<(io::Error, String, i32)> {
+    use libc::{EISDIR, ENOENT, ENOSPC};
+
+    let [missing, below, dir] = ["missing", "missing/new", "dir"].map(|name| bed.path(name));
+    fs::create_dir(&dir).unwrap();
+    let full = bed.path("full");
+    let out_of_space = with_fault(ENOSPC, vec![Rule::call(libc::SYS_write)], {
+        let full = full.clone();
+        move || linkable::write(full, "x")
+    });
+    let converted = || -> io::Result<File> { Ok(bed.open().publish(&below)?) };
+
+    let options = OpenOptions::new();
+    let create = "the directory does not exist; create it: No such file or directory (os error 2)";
+    let no_space = "the disk is full; free some space, and try again: No space left on device (os \
+                    error 28)";
+    let directory = "the path is a directory, which a file cannot replace; choose another path: \
+                     Is a directory (os error 21)";
+    let no_parent = "its directory does not exist, or the path is empty or ends in a slash; \
+                     create the directory or correct the path: No such file or directory (os error 2)";
+    let in_missing = || format!("cannot create a file in {}: {create}", missing.display());
+    // With the slash that the path of the file has there.
+    let beside = format!("cannot create a file in {}/: {create}", missing.display());
+    let for_full = format!("cannot write a file for {}: {no_space}", full.display());
+    let at_dir = format!("cannot publish {}: {directory}", dir.display());
+    let at_below = format!("cannot publish {}: {no_parent}", below.display());
+    vec![
+        (
+            options.anonymous_in(&missing).unwrap_err(),
+            in_missing(),
+            ENOENT,
+        ),
+        (
+            options.scratch_in(&missing).unwrap_err(),
+            in_missing(),
+            ENOENT,
+        ),
+        (linkable::write(&below, "x").unwrap_err(), beside, ENOENT),
+        (out_of_space.unwrap_err(), for_full, ENOSPC),
+        (linkable::write(&dir, "x").unwrap_err(), at_dir, EISDIR),
+        (converted().unwrap_err(), at_below, ENOENT),
+    ]
+}
+
+fn an_io_error_names_what_was_tried_the_path_and_the_remedy(bed: &Bed) {
+    for (error, text, _) in io_errors(bed) {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+fn an_io_error_keeps_its_kind_and_its_errno_as_the_source(bed: &Bed) {
+    for (error, text, errno) in io_errors(bed) {
+        let cause: &io::Error = error.source().unwrap().downcast_ref().unwrap();
+        assert_eq!(cause.raw_os_error(), Some(errno));
+        assert_eq!(cause.kind(), error.kind());
+        assert!(text.ends_with(&format!(": {cause}")), "{text}");
+        assert!(cause.source().is_none(), "{text}");
+    }
+}
+
+/// Neither the flags nor the path come from the system, so there is no errno.
+fn an_invalid_argument_is_explained_once(bed: &Bed) {
+    let o_path = OpenOptions::new().custom_flags(libc::O_PATH).clone();
+    let options = OpenOptions::new();
+    let nul = bed.path("a\0b");
+    for (error, tried, path) in [
+        (
+            o_path.anonymous_in(bed.dir()).unwrap_err(),
+            "cannot create a file in",
+            bed.dir(),
+        ),
+        (
+            o_path.scratch_in(bed.dir()).unwrap_err(),
+            "cannot create a file in",
+            bed.dir(),
+        ),
+        (
+            options.anonymous_in(&nul).unwrap_err(),
+            "cannot create a file in",
+            &nul,
+        ),
+        (
+            options.scratch_in(&nul).unwrap_err(),
+            "cannot create a file in",
+            &nul,
+        ),
+        (
+            linkable::write(&nul, "x").unwrap_err(),
+            "cannot publish",
+            &nul,
+        ),
+    ] {
+        let cause: &io::Error = error.source().unwrap().downcast_ref().unwrap();
+        assert_eq!(
+            error.to_string(),
+            format!("{tried} {}: {cause}", path.display())
+        );
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(cause.kind(), io::ErrorKind::InvalidInput);
+    }
+}
+
+/// It is what a `main` prints that returns the error.
+fn the_debug_text_of_an_io_error_is_its_text(bed: &Bed) {
+    for (error, text, _) in io_errors(bed) {
+        let expected = format!("Custom {{ kind: {:?}, error: {text:?} }}", error.kind());
+        assert_eq!(format!("{error:?}"), expected);
+    }
+}
+
+fn an_error_of_opening_says_what_to_do(bed: &Bed) {
+    for (errno, words) in [
+        // The directory is there.
+        (libc::ENOENT, "takes no new files"),
+        (libc::ENOTDIR, "choose another path"),
+        (libc::EACCES, "get write and search permission"),
+        (libc::EPERM, "run chattr -i"),
+        (libc::EROFS, "make it writable"),
+        (libc::ENOSPC, "free some space"),
+        (libc::EDQUOT, "free some space"),
+        (libc::EMFILE, "ulimit -n"),
+        (libc::ENFILE, "close some"),
+        (libc::ENAMETOOLONG, "choose a shorter one"),
+        (libc::ELOOP, "correct them"),
+    ] {
+        let dir = bed.dir().to_owned();
+        // Each route opens the file with a flag of its own.
+        let rules = [libc::O_TMPFILE, libc::O_CREAT | libc::O_EXCL].map(Rule::open_with);
+        let outcome = with_fault(errno, rules.concat(), move || {
+            OpenOptions::new().anonymous_in(dir)
+        });
+        let text = outcome.as_ref().unwrap_err().to_string();
+        assert!(text.contains(words), "{text:?} does not say {words:?}");
+        fails(outcome, errno);
+    }
+}
+
+fn an_error_of_write_says_what_to_do(bed: &Bed) {
+    for (errno, words) in [
+        (libc::ENOSPC, "free some space"),
+        (libc::EDQUOT, "free some space"),
+        (libc::EFBIG, "ulimit -f"),
+    ] {
+        let path = bed.path("file");
+        let rules = vec![Rule::call(libc::SYS_write)];
+        let outcome = with_fault(errno, rules, move || linkable::write(path, "x"));
+        let text = outcome.as_ref().unwrap_err().to_string();
+        assert!(text.contains(words), "{text:?} does not say {words:?}");
+        fails(outcome, errno);
+    }
+}
+
+fn a_file_that_cannot_be_reopened_says_why(bed: &Bed) {
+    for (errno, words) in [(libc::ENOENT, "mount procfs"), (libc::EACCES, "the mode")] {
+        let file = bed.open();
+        let path = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
+        let rules = Rule::open_with(libc::O_CLOEXEC);
+        let outcome = with_fault(errno, rules, move || file.reopen());
+        let text = outcome.as_ref().unwrap_err().to_string();
+        assert!(
+            text.starts_with(&format!("cannot reopen {path}: ")),
+            "{text}"
+        );
+        assert!(text.contains(words), "{text:?} does not say {words:?}");
+        fails(outcome, errno);
+    }
 }
 
 fn any_other_errno_is_returned_and_publishing_can_be_retried(bed: &Bed) {

@@ -8,7 +8,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use common::{
-    file_in, names, needs_o_tmpfile, on, on_both_routes, on_disk, refused, Bed, Route, LEVELS,
+    fails, file_in, names, needs_o_tmpfile, on, on_both_routes, on_disk, refused, Bed, Route,
+    LEVELS,
 };
 use linkable::{
     Durability, OpenOptionsAnonymousExt, PublishBatch,
@@ -98,8 +99,7 @@ fn no_other_errno_falls_back() {
             let Route::Named(errno) = bed.route else {
                 unreachable!()
             };
-            let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(errno));
+            fails(OpenOptions::new().anonymous_in(bed.dir()), errno);
             assert_eq!(bed.names(), [""; 0]);
         });
     }
@@ -127,8 +127,7 @@ fn an_explicit_o_tmpfile_never_falls_back() {
         });
         in_thread(move || {
             deny(libc::EOPNOTSUPP, &Rule::open_with(libc::O_TMPFILE));
-            let error = options.anonymous_in(std::env::temp_dir()).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP));
+            fails(options.anonymous_in(std::env::temp_dir()), libc::EOPNOTSUPP);
         });
     }
 }
@@ -142,8 +141,7 @@ fn a_flag_refused_after_the_file_was_made_leaves_no_litter() {
         let _mounted = Mounted::new("ramfs", bed.dir().to_owned(), "");
         let mut options = OpenOptions::new();
         options.custom_flags(libc::O_DIRECT);
-        let error = options.anonymous_in(bed.dir()).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+        fails(options.anonymous_in(bed.dir()), libc::EINVAL);
         assert_eq!(bed.names(), [""; 0]);
     });
 }

@@ -46,8 +46,7 @@ fn a_full_tmpfs_keeps_the_old_file_and_can_still_publish(bed: &Bed) {
     let mut file = bed.file("new");
     let error = file.write_all(&vec![0; 100_000]).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
-    let error = linkable::write(bed.path("file"), "x").unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+    fails(linkable::write(bed.path("file"), "x"), libc::ENOSPC);
     assert_eq!(bed.read("file"), "old");
     file.as_file().set_len(3).unwrap();
     file.replace(bed.path("file")).unwrap();
@@ -58,8 +57,7 @@ fn a_tmpfs_without_free_inodes_is_enospc(bed: &Bed) {
     testbed::own_mounts();
     let _mounted = Mounted::new("tmpfs", bed.dir().to_owned(), "nr_inodes=2");
     fs::write(bed.path("last"), "").unwrap();
-    let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+    fails(OpenOptions::new().anonymous_in(bed.dir()), libc::ENOSPC);
 }
 
 fn a_full_ext4_keeps_the_old_file_and_can_still_publish(bed: &Bed) {

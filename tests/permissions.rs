@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use common::{
-    contents, file_in, given_back, names, on, on_both_routes, refused, Bed, Flagged, Route,
+    contents, fails, file_in, given_back, names, on, on_both_routes, refused, Bed, Flagged, Route,
 };
 use linkable::{
     Durability, OpenOptionsAnonymousExt,
@@ -47,8 +47,7 @@ fn a_directory_must_be_writable_and_searchable(bed: &Bed) {
         let sub = sub.clone();
         in_thread(move || {
             testbed::as_ordinary_user();
-            let error = OpenOptions::new().anonymous_in(&sub).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{mode:o}");
+            fails(OpenOptions::new().anonymous_in(&sub), libc::EACCES);
         });
     }
 }
@@ -93,7 +92,7 @@ fn an_immutable_directory_is_not_link_forbidden(bed: &Bed) {
     deny(libc::EINVAL, &[Rule::call(libc::SYS_renameat2)]);
     let by_link = bed.file("kept").publish(bed.path("dir/new"));
     rustix::fs::ioctl_setflags(&dir, flags).unwrap();
-    assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::EPERM));
+    fails(refused, libc::EPERM);
     for error in [by_rename.unwrap_err(), by_link.unwrap_err()] {
         assert_eq!(error.io_error().raw_os_error(), Some(libc::EPERM));
         assert_eq!(error.kind(), PublishErrorKind::Other);
@@ -108,8 +107,7 @@ fn a_read_only_mount_is_erofs() {
             testbed::own_mounts();
             let mounted = Mounted::bind(bed.dir(), bed.dir().to_owned());
             testbed::make_read_only(&mounted);
-            let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(libc::EROFS));
+            fails(OpenOptions::new().anonymous_in(bed.dir()), libc::EROFS);
         });
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
-use common::{file_in, given_back, names, on, on_both_routes, on_disk, Bed, Route, LEVELS};
+use common::{fails, file_in, given_back, names, on, on_both_routes, on_disk, Bed, Route, LEVELS};
 use linkable::{Durability, OpenOptionsAnonymousExt, PublishErrorKind, PublishOptions};
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use testbed::{deny, in_thread, with_fault, Kind, Rule};
@@ -62,8 +62,8 @@ fn open_descriptors() -> usize {
 }
 
 fn without_free_descriptors_opening_fails_and_leaves_nothing(bed: &Bed) {
-    let error = without_descriptors(|| OpenOptions::new().anonymous_in(bed.dir()).unwrap_err());
-    assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+    let opened = without_descriptors(|| OpenOptions::new().anonymous_in(bed.dir()));
+    fails(opened, libc::EMFILE);
     assert_eq!(bed.names(), [""; 0]);
 }
 

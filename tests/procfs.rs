@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{symlink, MetadataExt};
 
 use common::{
-    given_back, link_by_hand, on, on_both_routes, publishes_and_replaces,
+    fails, given_back, link_by_hand, on, on_both_routes, publishes_and_replaces,
     publishes_and_replaces_by_procfs, Bed, Route,
 };
 use linkable::{OpenOptionsAnonymousExt, PublishErrorKind};
@@ -206,10 +206,7 @@ fn forged_procfs(bed: &Bed, already_linked: bool) {
         testbed::mount_new("tmpfs", "/proc".as_ref(), "");
         symlink(self_dir, "/proc/self").unwrap();
         deny(libc::ENOENT, &[Rule::link_empty_path()]);
-        assert_eq!(
-            file.reopen().unwrap_err().raw_os_error(),
-            Some(libc::ENOENT)
-        );
+        fails(file.reopen(), libc::ENOENT);
         file.publish(path).unwrap_err()
     });
     assert_eq!(error.kind(), PublishErrorKind::ProcUnavailable);

@@ -10,7 +10,7 @@ use std::os::unix::fs::{symlink, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use common::{
-    contents, given_back, link_by_hand, names, on_both_routes, on_disk, refused, Bed, LEVELS,
+    contents, fails, given_back, link_by_hand, names, on_both_routes, on_disk, refused, Bed, LEVELS,
 };
 use linkable::{
     LinkableFile, OpenOptionsAnonymousExt, PublishBatch,
@@ -405,8 +405,7 @@ fn write_replaces_and_creates(bed: &Bed) {
     bed.holds_only("file", "two");
     fs::create_dir(bed.path("dir")).unwrap();
     for (path, errno) in [("missing/file", libc::ENOENT), ("dir", libc::EISDIR)] {
-        let error = linkable::write(bed.path(path), "x").unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(errno));
+        fails(linkable::write(bed.path(path), "x"), errno);
     }
     assert_eq!(bed.names(), ["dir", "file"]);
 }

@@ -147,8 +147,7 @@ fn landlock_without_make_reg_is_link_forbidden() {
 fn landlock_without_make_reg_refuses_to_open_a_named_file() {
     on(Route::Named(libc::EOPNOTSUPP), |bed| {
         testbed::landlock_without(AccessFs::MakeReg.into());
-        let error = OpenOptions::new().anonymous_in(bed.dir()).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::EACCES));
+        fails(OpenOptions::new().anonymous_in(bed.dir()), libc::EACCES);
         assert_eq!(bed.names(), [""; 0]);
     });
 }

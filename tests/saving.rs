@@ -295,7 +295,7 @@ fn write_fails_at_a_loop_of_symlinks_as_std_does(bed: &Bed) {
     let std = fs::write(bed.path("a"), "").unwrap_err();
     let ours = linkable::write(bed.path("a"), "").unwrap_err();
     assert_eq!(ours.kind(), std.kind());
-    assert_eq!(common::errno(&ours), Some(libc::ELOOP));
+    assert_eq!(testbed::errno(&ours), Some(libc::ELOOP));
     assert_eq!(bed.names(), ["a", "b"]);
 }
 
@@ -327,7 +327,7 @@ fn write_refuses_what_is_no_regular_file(bed: &Bed) {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name}: {error}");
     }
     let error = linkable::write(bed.path("dir"), "x").unwrap_err();
-    assert_eq!(common::errno(&error), Some(libc::EISDIR));
+    assert_eq!(testbed::errno(&error), Some(libc::EISDIR));
     let error = linkable::write("/dev/null", "x").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(bed.names(), before);
@@ -569,7 +569,7 @@ fn write_with_reports_the_error_of_the_last_bytes(bed: &Bed) {
         Ok(())
     });
     assert!(returned.get());
-    assert_eq!(common::errno(&outcome.unwrap_err()), Some(libc::ENOSPC));
+    assert_eq!(testbed::errno(&outcome.unwrap_err()), Some(libc::ENOSPC));
     assert_eq!(common::names(&full), [""; 0]);
 }
 

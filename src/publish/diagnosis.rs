@@ -6,6 +6,7 @@ use rustix::fd::AsFd;
 use rustix::io::Errno;
 
 use crate::error_kind::{PublishErrorKind, Reason};
+use crate::io_error;
 use crate::linkable_file::LinkableFile;
 use crate::metadata::Preserve;
 use crate::sys::{self, Attributes};
@@ -101,16 +102,7 @@ fn reason_of_target(errno: Errno, target: &Target<'_>) -> Option<Reason> {
         Errno::NOENT | Errno::NOTDIR if target.must_be_directory() || target.is_nowhere() => {
             PublishErrorKind::NotFound.into()
         }
-        Errno::ROFS => other(
-            ": the file system is read-only, perhaps after a disk error; make it writable, or \
-             choose another path",
-        ),
-        Errno::NOSPC => other(": the disk is full; free some space, and publish again"),
-        Errno::DQUOT => other(": the disk quota is used up; free some space, and publish again"),
-        Errno::NAMETOOLONG => {
-            other(": the path, or a part of it, is too long; choose a shorter one")
-        }
-        _ => return None,
+        errno => return io_error::advice(errno).map(other),
     })
 }
 

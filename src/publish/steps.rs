@@ -18,6 +18,7 @@ use super::diagnosis;
 use super::sync::{self, ContentSync, Durability, FileSystems, Look, SyncMethod};
 use crate::error::PublishError;
 use crate::error_kind::{PublishErrorKind, Reason};
+use crate::io_error;
 use crate::linkable_file::LinkableFile;
 use crate::metadata::{self, Preserve, Unkept};
 use crate::sys::{Status, SyncRules, DIRECTORY_BY_PATH};
@@ -616,9 +617,12 @@ impl Failure {
     }
 
     /// The error of a job that had no file yet.
-    pub(super) fn into_io_error(self, _path: &Path) -> io::Error {
+    pub(super) fn into_io_error(self, path: &Path) -> io::Error {
         match self {
-            Self::NotPublished(_, source) | Self::NotDurable(source) => source,
+            Self::NotPublished(reason, source) => {
+                io_error::at(source, "cannot publish", path, reason.advice)
+            }
+            Self::NotDurable(source) => source,
         }
     }
 

@@ -4,7 +4,6 @@
 
 pub mod trace;
 
-use std::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
@@ -157,16 +156,8 @@ pub fn refused(
 /// The operation failed with this errno.
 #[track_caller]
 pub fn fails<T>(outcome: io::Result<T>, errno: i32) {
-    let found = outcome.err().and_then(|error| error.raw_os_error());
-    assert_eq!(found, Some(errno));
-}
-
-/// The errno of an error of the library, which is that of its source.
-pub fn errno(error: &io::Error) -> Option<i32> {
-    let source = error
-        .source()
-        .and_then(<dyn std::error::Error>::downcast_ref::<io::Error>);
-    error.raw_os_error().or_else(|| source?.raw_os_error())
+    let error = outcome.err().expect("succeeded");
+    assert_eq!(testbed::errno(&error), Some(errno), "{error}");
 }
 
 /// A new file in a directory other than the bed's own.

@@ -144,7 +144,7 @@ fn open(input: &Input) -> io::Result<LinkableFile> {
 
 /// Where an error comes from the system, it has an errno, and else a text that says what is wrong.
 fn is_explained(error: &io::Error) -> bool {
-    error.raw_os_error().is_some() || error.kind() == io::ErrorKind::InvalidInput
+    testbed::errno(error).is_some() || error.kind() == io::ErrorKind::InvalidInput
 }
 
 fn publish(input: &Input, mut file: LinkableFile, before: &Tree) {

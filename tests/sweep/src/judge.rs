@@ -91,7 +91,7 @@ impl Run<'_> {
     /// The errno of an error is one that the kernel has given.
     fn errno(&self) -> Option<String> {
         let error = self.outcome.error.as_ref()?;
-        let Some(errno) = error.raw_os_error() else {
+        let Some(errno) = self.outcome.errno() else {
             return Some(format!("an error without an errno: {error}"));
         };
         let injected = |call: &Call| call.harm == Some(Harm::Errno(errno));

@@ -321,6 +321,6 @@ impl Outcome {
 
     /// The errno of the error, if it has one.
     pub(crate) fn errno(&self) -> Option<i32> {
-        self.error.as_ref()?.raw_os_error()
+        testbed::errno(self.error.as_ref()?)
     }
 }

@@ -25,8 +25,16 @@ pub use thread::{
     own_descriptors, own_fs, own_mounts, own_process_ids, own_users, with_fault,
 };
 
+use std::error::Error;
 use std::io;
 use std::process::Command;
+
+/// The errno of an error, or of its source: an error of linkable explains the one of the system.
+#[must_use]
+pub fn errno(error: &io::Error) -> Option<i32> {
+    let source = || error.source()?.downcast_ref::<io::Error>()?.raw_os_error();
+    error.raw_os_error().or_else(source)
+}
 
 /// Runs a program, which must succeed, and returns what it prints.
 ///
