@@ -62,7 +62,7 @@ impl Preserve {
     /// are in.
     pub const OWNER: Self = Self(2);
     /// The extended attributes, with the access control list and the security label: xattr(7),
-    /// acl(5).
+    /// acl(5). An access control list brings its permissions of owner, group and others with it.
     ///
     /// File capabilities and the hashes of IMA and EVM are left out, because they belong to the old
     /// contents. The kernel also removes capabilities when a file is written. The flags of chattr(1)

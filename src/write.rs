@@ -149,11 +149,11 @@ impl PublishOptions {
 
     /// Opens a file where it belongs. Nobody has more access to it than to the one that it replaces.
     fn open_for(&self, path: &Path) -> io::Result<LinkableFile> {
-        let place = self.place_of(path)?;
+        let destination = self.destination_of(path)?;
         let mut options = OpenOptions::new();
-        if place.takes_permissions {
+        if destination.takes_permissions {
             options.mode(0o600);
         }
-        options.read(true).anonymous_in(place.directory)
+        options.read(true).anonymous_in(destination.directory)
     }
 }

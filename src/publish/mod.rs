@@ -15,7 +15,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::CWD;
 
 pub use self::batch::{BatchProgress, BatchReport, PublishBatch};
-pub(crate) use self::steps::Place;
+pub(crate) use self::steps::Destination;
 use self::steps::Plan;
 pub use self::sync::{Durability, SyncMethod};
 use crate::error::PublishError;
@@ -317,8 +317,8 @@ impl PublishOptions {
     }
 
     /// Finds out where to open a file that is to be published at `path`.
-    pub(crate) fn place_of(&self, path: &Path) -> io::Result<Place> {
-        Place::find(self.plan, path).map_err(|failure| failure.into_io_error(path))
+    pub(crate) fn destination_of(&self, path: &Path) -> io::Result<Destination> {
+        Destination::find(self.plan, path).map_err(|failure| failure.into_io_error(path))
     }
 }
 
