@@ -169,6 +169,52 @@ impl LinkableFile {
 }
 
 impl LinkableFile {
+    /// Opens a new anonymous file in a directory that is held open, for reading and writing.
+    ///
+    /// Its mode is `0o666` less the umask. Everything else is as with
+    /// [`anonymous_in`](crate::OpenOptionsAnonymousExt::anonymous_in), but no path is looked up: it
+    /// does not matter if the directory was renamed, or if something was mounted over it.
+    ///
+    /// The directory can be anything that implements [`AsFd`]: a [`File`], the `Dir` of cap-std, an
+    /// [`OwnedFd`] of rustix. It may be open with `O_PATH`. It is not needed once this returns.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of openat(2), see [the trait](crate::OpenOptionsAnonymousExt#errors).
+    /// Fails with `ENOTDIR` if the descriptor is not a directory.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Calls openat(2) for `.` with `O_TMPFILE`. Where that is not supported, it creates a file with
+    /// a hidden temporary name, as [`anonymous_in`](crate::OpenOptionsAnonymousExt::anonymous_in)
+    /// does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::{self, File};
+    /// use std::io::Write;
+    /// use linkable::LinkableFile;
+    ///
+    /// # let tempdir = tempfile::tempdir()?;
+    /// # let root = tempdir.path();
+    /// # fs::create_dir(root.join("inbox"))?;
+    /// let inbox = File::open(root.join("inbox"))?;
+    /// fs::rename(root.join("inbox"), root.join("archive"))?;
+    ///
+    /// let mut file = LinkableFile::new_at(&inbox)?;
+    /// file.write_all(b"in the same directory, whatever its path is now")?;
+    /// file.publish(root.join("archive/note"))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "openat")]
+    #[doc(alias = "tempfile_in")]
+    #[doc(alias = "dirfd")]
+    pub fn new_at<D: AsFd>(dir: D) -> io::Result<Self> {
+        let (file, backend) = Backend::open_at(dir.as_fd())?;
+        Ok(Self::new(file, backend))
+    }
+
     /// Returns `true` if the file has no name, not even a temporary one.
     ///
     /// If the process is killed, an anonymous file leaves nothing behind, unless it is just being

@@ -59,6 +59,10 @@ pub(crate) fn open_unnamed(_: &OpenOptions, _flags: i32, _: &Path) -> io::Result
     Err(Errno::OPNOTSUPP.into())
 }
 
+pub(crate) fn open_unnamed_at(_: BorrowedFd<'_>) -> io::Result<File> {
+    Err(Errno::OPNOTSUPP.into())
+}
+
 pub(crate) fn link_unnamed<N: Arg + Copy>(
     _: &File,
     _: BorrowedFd<'_>,

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{fchmod, fgetxattr, fstat, linkat, unlinkat, AtFlags, Mode, CWD};
-use rustix::io::Errno;
+use rustix::fs::{fchmod, fgetxattr, fstat, linkat, openat, unlinkat, AtFlags, Mode, OFlags, CWD};
+use rustix::io::{retry_on_intr, Errno};
 use rustix::path::Arg;
 
 use super::kernel;
@@ -21,10 +21,6 @@ static NO_O_TMPFILE: AtomicBool = AtomicBool::new(false);
 
 /// Opens a new file in `directory`, with the caller's own options and these flags.
 pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::Result<File> {
-    // Android's policy denies link(2) to applications, so a file could never get a name.
-    if cfg!(target_os = "android") || NO_O_TMPFILE.load(Ordering::Relaxed) {
-        return Err(Errno::OPNOTSUPP.into());
-    }
     let mut options = options.clone();
     options
         .write(true)
@@ -33,7 +29,25 @@ pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::R
         .create_new(false)
         .truncate(false)
         .custom_flags(flags);
-    let file = options.open(directory).map_err(|error| {
+    open_by(|| options.open(directory))
+}
+
+/// Opens a new file for reading and writing in `directory`, which is held open.
+pub(crate) fn open_at(directory: BorrowedFd<'_>) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o666);
+    open_by(|| {
+        let opened = retry_on_intr(|| openat(directory, ".", flags, mode));
+        Ok(File::from(opened?))
+    })
+}
+
+fn open_by(open: impl FnOnce() -> io::Result<File>) -> io::Result<File> {
+    // Android's policy denies link(2) to applications, so a file could never get a name.
+    if cfg!(target_os = "android") || NO_O_TMPFILE.load(Ordering::Relaxed) {
+        return Err(Errno::OPNOTSUPP.into());
+    }
+    let file = open().map_err(|error| {
         // Support is a fact of one mount, and is not remembered. That of the kernel is.
         let unknown = Errno::from_io_error(&error) == Some(Errno::ISDIR);
         if unknown && kernel::is_before(3, 11) == Some(true) {

@@ -1,0 +1,125 @@
+//! Handles: opened in a directory that is held open.
+
+mod common;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+
+use common::{contents, fails, on, on_both_routes, Bed, Route};
+use linkable::{LinkableFile, OpenOptionsAnonymousExt};
+use rustix::fs::{open, Mode, OFlags, CWD};
+use testbed::Mounted;
+
+on_both_routes! {
+    any_directory_handle_opens_a_file_in_its_directory,
+    a_file_of_a_directory_handle_has_the_mode_of_a_plain_create,
+    a_renamed_directory_is_still_the_one_of_its_handle,
+    #[ignore = "needs root, to mount"]
+    a_directory_that_is_mounted_over_is_still_the_one_of_its_handle,
+    a_bad_directory_handle_is_reported_with_its_errno,
+}
+
+fn directory(bed: &Bed, flags: OFlags) -> OwnedFd {
+    open(bed.dir(), flags | OFlags::DIRECTORY, Mode::empty()).unwrap()
+}
+
+fn any_directory_handle_opens_a_file_in_its_directory(bed: &Bed) {
+    testbed::own_fs();
+    std::env::set_current_dir(bed.dir()).unwrap();
+    let directory_by_path = directory(bed, OFlags::PATH);
+    for file in [
+        LinkableFile::new_at(File::open(bed.dir()).unwrap()),
+        LinkableFile::new_at(&directory_by_path),
+        LinkableFile::new_at(directory(bed, OFlags::RDONLY)),
+        LinkableFile::new_at(CWD),
+    ] {
+        let mut file = file.unwrap();
+        assert_eq!(file.is_anonymous(), bed.is_anonymous());
+        file.write_all(b"read and written").unwrap();
+        assert_eq!(contents(&file), "read and written");
+    }
+    assert_eq!(bed.names(), [""; 0]);
+    let file = LinkableFile::new_at(&directory_by_path).unwrap();
+    file.publish("new").unwrap();
+    bed.holds_only("new", "");
+}
+
+fn a_file_of_a_directory_handle_has_the_mode_of_a_plain_create(bed: &Bed) {
+    testbed::own_fs();
+    for umask in [0, 0o022, 0o077, 0o777] {
+        rustix::process::umask(Mode::from_bits_retain(umask));
+        let plain = File::create(bed.path("plain")).unwrap();
+        fs::remove_file(bed.path("plain")).unwrap();
+        let file = LinkableFile::new_at(directory(bed, OFlags::PATH)).unwrap();
+        let [expected, found] = [&plain, file.as_file()].map(|file| file.metadata().unwrap());
+        assert_eq!(found.mode(), expected.mode(), "umask {umask:o}");
+    }
+}
+
+fn a_renamed_directory_is_still_the_one_of_its_handle(bed: &Bed) {
+    let [before, after] = ["before", "after"].map(|name| bed.path(name));
+    fs::create_dir(&before).unwrap();
+    let handle = File::open(&before).unwrap();
+    fs::rename(&before, &after).unwrap();
+    fs::create_dir(&before).unwrap();
+    let dropped = LinkableFile::new_at(&handle).unwrap();
+    let published = LinkableFile::new_at(&handle).unwrap();
+    assert_eq!(common::names(&before), [""; 0]);
+    drop(dropped);
+    published.publish(after.join("new")).unwrap();
+    assert_eq!(common::names(&after), ["new"]);
+}
+
+fn a_directory_that_is_mounted_over_is_still_the_one_of_its_handle(bed: &Bed) {
+    testbed::own_mounts();
+    let handle = File::open(bed.dir()).unwrap();
+    let mounted = Mounted::new("tmpfs", bed.dir().to_owned(), "");
+    let dropped = LinkableFile::new_at(&handle).unwrap();
+    let published = LinkableFile::new_at(&handle).unwrap();
+    assert_eq!(bed.names(), [""; 0]);
+    drop(dropped);
+    drop(mounted);
+    published.publish(bed.path("new")).unwrap();
+    bed.holds_only("new", "");
+}
+
+fn a_bad_directory_handle_is_reported_with_its_errno(bed: &Bed) {
+    let file = File::create(bed.path("file")).unwrap();
+    fails(LinkableFile::new_at(&file), libc::ENOTDIR);
+    fs::create_dir(bed.path("removed")).unwrap();
+    let handle = File::open(bed.path("removed")).unwrap();
+    fs::remove_dir(bed.path("removed")).unwrap();
+    // Some file systems still open an unnamed file there, which can be published elsewhere.
+    if let Ok(file) = LinkableFile::new_at(handle) {
+        assert!(file.is_anonymous());
+        file.publish(bed.path("new")).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_handle_falls_back_on_the_same_errnos_as_a_path() {
+    for errno in [
+        libc::EOPNOTSUPP,
+        libc::EISDIR,
+        libc::ENOSYS,
+        libc::EINVAL,
+        libc::EACCES,
+        libc::EPERM,
+        libc::ENOENT,
+        libc::EIO,
+    ] {
+        on(Route::Named(errno), move |bed| {
+            let by_path = OpenOptions::new().anonymous_in(bed.dir());
+            let by_handle = LinkableFile::new_at(File::open(bed.dir()).unwrap());
+            match (by_path, by_handle) {
+                (Ok(by_path), Ok(by_handle)) => {
+                    assert!(!by_path.is_anonymous() && !by_handle.is_anonymous());
+                }
+                (Err(_), by_handle) => fails(by_handle, errno),
+                (by_path, by_handle) => panic!("{errno}: {by_path:?}, {by_handle:?}"),
+            }
+        });
+    }
+}
