@@ -36,6 +36,7 @@ mod backend;
 mod custom_flags;
 mod error;
 mod error_kind;
+mod explained;
 mod linkable_file;
 mod metadata;
 mod open_options;

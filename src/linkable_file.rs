@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::backend::Backend;
 use crate::error_kind::{PublishErrorKind, Reason};
+use crate::explained::explained;
 use crate::sys::{self, FileId};
 use crate::target::Target;
 
@@ -241,6 +242,68 @@ impl LinkableFile {
     pub fn as_file_mut(&mut self) -> &mut File {
         self.lent.store(true, Ordering::Relaxed);
         &mut self.file
+    }
+
+    /// Reserves disk space for the first `bytes` bytes of the file.
+    ///
+    /// A full disk is then an error now, and not in the middle of the contents. The length of the
+    /// file does not change, nor do its contents. Space that you do not use stays with the file
+    /// until its length is set ([`File::set_len`]).
+    ///
+    /// # Errors
+    ///
+    /// - `ENOSPC` or `EDQUOT` if there is not so much space. A part may stay reserved until the file
+    ///   is dropped.
+    /// - [`Unsupported`](io::ErrorKind::Unsupported) (`EOPNOTSUPP`, `ENOSYS`) where nothing can be
+    ///   reserved: on ext2, ext3, NFS before version 4.2, FAT by FUSE, in some sandboxes. You can
+    ///   ignore this and go on.
+    /// - `EFBIG` if no file can be as long, and the other errors of fallocate(2).
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Calls fallocate(2) with `FALLOC_FL_KEEP_SIZE`. It is always `Unsupported` on other systems
+    /// than Linux and Android.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::OpenOptions;
+    /// use std::io::{self, Write};
+    /// use linkable::OpenOptionsAnonymousExt;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("download");
+    /// let size = 1 << 20;
+    /// let mut file = OpenOptions::new().anonymous_beside(&path)?;
+    /// match file.allocate(size) {
+    ///     Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+    ///     reserved => reserved?,
+    /// }
+    /// file.write_all(b"what has arrived so far")?;
+    /// file.publish(&path)?;
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    #[doc(alias = "fallocate")]
+    #[doc(alias = "posix_fallocate")]
+    #[doc(alias = "preallocate")]
+    #[doc(alias = "reserve")]
+    pub fn allocate(&self, bytes: u64) -> io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        sys::allocate(&self.file, bytes).map_err(|errno| {
+            let error = io::Error::from(errno);
+            let (kind, advice) = match errno {
+                Errno::OPNOTSUPP | Errno::NOSYS => (
+                    io::ErrorKind::Unsupported,
+                    "; the file system cannot reserve space, so go on without it",
+                ),
+                Errno::NOSPC | Errno::DQUOT => (error.kind(), "; free some space"),
+                _ => (error.kind(), ""),
+            };
+            let text = format!("cannot reserve {bytes} bytes{advice}");
+            explained(kind, text, error)
+        })
     }
 
     /// Opens the same file again, with its own offset.

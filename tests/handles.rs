@@ -1,16 +1,16 @@
-//! Handles: opened in a directory that is held open.
+//! Handles: opened in a directory that is held open; with space that is reserved.
 
 mod common;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
-use common::{contents, fails, on, on_both_routes, Bed, Route};
+use common::{contents, errno_in, fails, on, on_both_routes, on_disk, Bed, Route};
 use linkable::{LinkableFile, OpenOptionsAnonymousExt};
 use rustix::fs::{open, Mode, OFlags, CWD};
-use testbed::Mounted;
+use testbed::{Kind, Mounted, Rule};
 
 on_both_routes! {
     any_directory_handle_opens_a_file_in_its_directory,
@@ -19,6 +19,13 @@ on_both_routes! {
     #[ignore = "needs root, to mount"]
     a_directory_that_is_mounted_over_is_still_the_one_of_its_handle,
     a_bad_directory_handle_is_reported_with_its_errno,
+    reserved_space_changes_neither_length_nor_contents,
+    #[ignore = "needs root and mkfs.ext4, to mount"]
+    space_is_reserved_at_once,
+    #[ignore = "needs root and mkfs.ext2, to mount"]
+    where_no_space_can_be_reserved_that_is_unsupported_and_harmless,
+    reserving_nothing_is_no_system_call,
+    no_length_is_too_large_to_be_an_error,
 }
 
 fn directory(bed: &Bed, flags: OFlags) -> OwnedFd {
@@ -122,4 +129,66 @@ fn a_directory_handle_falls_back_on_the_same_errnos_as_a_path() {
             }
         });
     }
+}
+
+/// Whether the space was reserved. Not every file system can do that.
+fn reserved(outcome: io::Result<()>) -> bool {
+    match outcome {
+        Ok(()) => true,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            false
+        }
+    }
+}
+
+fn reserved_space_changes_neither_length_nor_contents(bed: &Bed) {
+    let file = bed.file("all");
+    println!("reserved: {}", reserved(file.allocate(100_000)));
+    assert_eq!(contents(&file), "all");
+    file.publish(bed.path("new")).unwrap();
+    bed.holds_only("new", "all");
+}
+
+fn space_is_reserved_at_once(bed: &Bed) {
+    on_disk(bed, Kind::Ext4, |disk| {
+        let file = common::file_in(disk, "some");
+        file.allocate(1 << 20).unwrap();
+        let metadata = file.as_file().metadata().unwrap();
+        assert!(metadata.blocks() * 512 >= 1 << 20, "{metadata:?}");
+        assert_eq!(metadata.len(), 4);
+        file.as_file().set_len(4).unwrap();
+        assert!(file.as_file().metadata().unwrap().blocks() * 512 < 1 << 20);
+    });
+}
+
+fn where_no_space_can_be_reserved_that_is_unsupported_and_harmless(bed: &Bed) {
+    on_disk(bed, Kind::Ext2, |disk| {
+        let file = common::file_in(disk, "kept");
+        let error = file.allocate(1 << 20).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(errno_in(&error), Some(libc::EOPNOTSUPP));
+        assert!(error.to_string().contains("go on without"), "{error}");
+        file.publish(disk.join("new")).unwrap();
+        assert_eq!(fs::read_to_string(disk.join("new")).unwrap(), "kept");
+    });
+}
+
+fn reserving_nothing_is_no_system_call(bed: &Bed) {
+    let file = bed.file("");
+    testbed::deny(libc::EIO, &[Rule::call(libc::SYS_fallocate)]);
+    file.allocate(0).unwrap();
+    let error = file.allocate(1).unwrap_err();
+    assert_eq!(errno_in(&error), Some(libc::EIO));
+}
+
+fn no_length_is_too_large_to_be_an_error(bed: &Bed) {
+    let file = bed.file("kept");
+    for bytes in [u64::MAX, 1 << 63, (1 << 63) - 1, 1 << 62] {
+        let error = file.allocate(bytes).unwrap_err();
+        let errno = errno_in(&error).unwrap();
+        let expected = [libc::EFBIG, libc::ENOSPC, libc::EOPNOTSUPP];
+        assert!(expected.contains(&errno), "{bytes}: {error}");
+    }
+    assert_eq!(contents(&file), "kept");
 }

@@ -124,6 +124,11 @@ pub(crate) fn is_swap_file(_: FileId) -> bool {
     false
 }
 
+/// Not written for these systems, where it would change the length of the file.
+pub(crate) fn allocate(_: &File, _bytes: u64) -> rustix::io::Result<()> {
+    Err(Errno::OPNOTSUPP)
+}
+
 pub(crate) fn syncfs(_: &File) -> rustix::io::Result<()> {
     Err(Errno::NOSYS)
 }

@@ -4,6 +4,7 @@
 
 pub mod trace;
 
+use std::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
@@ -158,6 +159,12 @@ pub fn refused(
 pub fn fails<T>(outcome: io::Result<T>, errno: i32) {
     let found = outcome.err().and_then(|error| error.raw_os_error());
     assert_eq!(found, Some(errno));
+}
+
+/// The errno in an error that explains it.
+pub fn errno_in(error: &io::Error) -> Option<i32> {
+    let source = error.source()?.downcast_ref::<io::Error>()?;
+    source.raw_os_error()
 }
 
 /// A new file in a directory other than the bed's own.

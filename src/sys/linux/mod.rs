@@ -11,10 +11,12 @@ mod xattr;
 mod xfs;
 
 use std::ffi::CStr;
+use std::fs::File;
 use std::path::Path;
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{renameat_with, AtFlags, OFlags, RenameFlags};
+use rustix::fs::{fallocate, renameat_with, AtFlags, FallocateFlags, OFlags, RenameFlags};
+use rustix::io::retry_on_intr;
 
 pub(crate) use libc::{O_PATH, O_TMPFILE};
 pub(crate) use rustix::fs::syncfs;
@@ -48,4 +50,11 @@ pub(crate) fn rename_noreplace(
     new: &CStr,
 ) -> rustix::io::Result<()> {
     renameat_with(from, old, to, new, RenameFlags::NOREPLACE)
+}
+
+/// Reserves space for the first bytes of a file, and leaves its length as it is: fallocate(2).
+pub(crate) fn allocate(file: &File, bytes: u64) -> rustix::io::Result<()> {
+    // The kernel's length is signed. One that is too large is EFBIG, a negative one would be EINVAL.
+    let bytes = bytes.min(i64::MAX.unsigned_abs());
+    retry_on_intr(|| fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes))
 }
