@@ -24,6 +24,7 @@
 //! - [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in) opens a [`LinkableFile`] to write to.
 //! - [`anonymous_beside`](OpenOptionsAnonymousExt::anonymous_beside) opens one beside a path, and
 //!   [`LinkableFile::new_at`] in a directory that is held open.
+//! - [`LinkableFile::try_from`] takes over an unnamed file that was opened elsewhere.
 //! - [`LinkableFile::publish`] never replaces a file; [`LinkableFile::replace`] does.
 //! - [`PublishOptions`] sets the [`Durability`], and allows a copy on another mount.
 //! - [`PublishBatch`] publishes thousands of files with a few flushes.

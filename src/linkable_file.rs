@@ -27,6 +27,9 @@ use crate::target::Target;
 /// [`is_anonymous`](Self::is_anonymous) then returns `false`. A process leaves that name behind if
 /// it is killed, or if it calls [`std::process::exit`], which drops nothing.
 ///
+/// An unnamed file that was opened elsewhere, for example by another process, becomes a
+/// `LinkableFile` with [`try_from`](#impl-TryFrom%3CFile%3E-for-LinkableFile).
+///
 /// If you convert it into a [`File`] or an [`OwnedFd`], you can no longer publish it, and its
 /// temporary name, if it has one, is removed.
 ///
@@ -351,6 +354,65 @@ impl fmt::Debug for LinkableFile {
             .field("fd", &self.file.as_raw_fd())
             .field("anonymous", &self.is_anonymous())
             .finish_non_exhaustive()
+    }
+}
+
+/// Takes over an unnamed file that was opened elsewhere with `O_TMPFILE`, to publish it.
+///
+/// It can come from another process, through fork(2) or a Unix socket, or from another library. The
+/// descriptor may be read-only. For who may publish a file that another process opened, see
+/// [`ProcUnavailable`](PublishErrorKind::ProcUnavailable) and
+/// [`LinkForbidden`](PublishErrorKind::LinkForbidden).
+///
+/// # Errors
+///
+/// Returns the file with the error:
+///
+/// - [`InvalidInput`](io::ErrorKind::InvalidInput) if it is not a regular file, if it has a name, if
+///   it had one and was deleted, or if the descriptor was opened with `O_PATH`.
+/// - The errors of fcntl(2) and fstat(2).
+///
+/// Some files are accepted that can never get a name, because nothing shows that: those opened with
+/// `O_EXCL`, as [`scratch_in`](crate::OpenOptionsAnonymousExt::scratch_in) does, and those that were
+/// published and then deleted. Without procfs, every deleted file can be one. Publishing it fails
+/// with [`NeverLinkable`](PublishErrorKind::NeverLinkable) or
+/// [`ProcUnavailable`](PublishErrorKind::ProcUnavailable), and gives the file back.
+///
+/// # Platform-specific behavior
+///
+/// Calls fcntl(2) with `F_GETFL`, fstat(2) and, if the descriptor was opened again and so lacks
+/// `O_TMPFILE`, readlink(2) in `/proc/thread-self/fd`. On other systems than Linux and Android this
+/// is always [`Unsupported`](io::ErrorKind::Unsupported).
+///
+/// # Examples
+///
+/// ```
+/// use std::fs::File;
+/// use std::io::Write;
+/// use linkable::LinkableFile;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// // The crate tempfile opens files with O_TMPFILE, but cannot publish them.
+/// let mut file: File = tempfile::tempfile_in(dir)?;
+/// file.write_all(b"worth a name after all")?;
+///
+/// let file = LinkableFile::try_from(file).map_err(|(_file, error)| error)?;
+/// file.publish(dir.join("new"))?;
+/// # assert_eq!(std::fs::read(dir.join("new"))?, b"worth a name after all");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+impl TryFrom<File> for LinkableFile {
+    type Error = (File, io::Error);
+
+    fn try_from(file: File) -> Result<Self, (File, io::Error)> {
+        if let Err(error) = sys::check_unnamed(&file) {
+            return Err((file, error));
+        }
+        Ok(Self {
+            lent: AtomicBool::new(true),
+            ..Self::new(file, Backend::Unnamed)
+        })
     }
 }
 

@@ -1,16 +1,22 @@
-//! Handles: opened in a directory that is held open; with space that is reserved.
+//! Handles: opened in a directory that is held open; with space that is reserved; adopted from elsewhere.
 
 mod common;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
 
-use common::{contents, errno_in, fails, on, on_both_routes, on_disk, Bed, Route};
-use linkable::{LinkableFile, OpenOptionsAnonymousExt};
-use rustix::fs::{open, Mode, OFlags, CWD};
-use testbed::{Kind, Mounted, Rule};
+use common::{contents, errno_in, fails, link_by_hand, on, on_both_routes, on_disk, Bed, Route};
+use linkable::{LinkableFile, OpenOptionsAnonymousExt, PublishErrorKind};
+use rustix::fs::{memfd_create, open, MemfdFlags, Mode, OFlags, CWD};
+use rustix::net::{
+    recvmsg, sendmsg, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
+use testbed::{in_child, Kind, Mounted, Rule};
 
 on_both_routes! {
     any_directory_handle_opens_a_file_in_its_directory,
@@ -191,4 +197,146 @@ fn no_length_is_too_large_to_be_an_error(bed: &Bed) {
         assert!(expected.contains(&errno), "{bytes}: {error}");
     }
     assert_eq!(contents(&file), "kept");
+}
+
+/// A file that something else has opened with `O_TMPFILE`.
+fn unnamed(bed: &Bed, flags: i32) -> File {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options
+        .custom_flags(libc::O_TMPFILE | flags)
+        .open(bed.dir())
+        .unwrap()
+}
+
+/// A path that leads to an open file, to open it again.
+fn path_of(file: &File) -> String {
+    format!("/proc/thread-self/fd/{}", file.as_raw_fd())
+}
+
+fn adopt(file: File) -> LinkableFile {
+    LinkableFile::try_from(file).unwrap()
+}
+
+/// The file must be given back unharmed.
+#[track_caller]
+fn is_refused(file: File, text: &str) {
+    let id = file.metadata().unwrap().ino();
+    let (file, error) = LinkableFile::try_from(file).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains(text), "{error}");
+    assert_eq!(file.metadata().unwrap().ino(), id);
+}
+
+#[test]
+fn an_unnamed_file_from_elsewhere_can_be_published() {
+    on(Route::Anonymous, |bed| {
+        let mut file = unnamed(bed, 0);
+        file.write_all(b"from elsewhere").unwrap();
+        let read_only = File::open(path_of(&file)).unwrap();
+        let write_only = OpenOptions::new().write(true).open(path_of(&file));
+        assert!(adopt(write_only.unwrap()).is_anonymous());
+        adopt(file).publish(bed.path("new")).unwrap();
+        assert_eq!(bed.read("new"), "from elsewhere");
+        // Once it has a name, no other descriptor of it is unnamed.
+        is_refused(read_only, "already has a name");
+
+        let file = unnamed(bed, 0);
+        let read_only = File::open(path_of(&file)).unwrap();
+        drop(file);
+        adopt(read_only).replace(bed.path("new")).unwrap();
+        bed.holds_only("new", "");
+    });
+}
+
+#[test]
+fn a_file_from_another_process_can_be_published() {
+    on(Route::Anonymous, |bed| {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        assert!(in_child(|| {
+            let mut file = unnamed(bed, 0);
+            file.write_all(b"the child's").unwrap();
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            let descriptors = [file.as_fd()];
+            assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+            let data = [IoSlice::new(b"x")];
+            sendmsg(&theirs, &data, &mut control, SendFlags::empty()).unwrap();
+        }));
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut byte = [0];
+        let data = &mut [IoSliceMut::new(&mut byte)];
+        recvmsg(&ours, data, &mut control, RecvFlags::CMSG_CLOEXEC).unwrap();
+        let received = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        let file = adopt(received.unwrap().into());
+        file.publish(bed.path("new")).unwrap();
+        bed.holds_only("new", "the child's");
+    });
+}
+
+#[test]
+fn only_unnamed_regular_files_can_be_adopted() {
+    on(Route::AnonymousFirst, |bed| {
+        fs::write(bed.path("named"), "").unwrap();
+        is_refused(File::open(bed.path("named")).unwrap(), "already has a name");
+        is_refused(File::open(bed.dir()).unwrap(), "regular");
+        is_refused(File::open("/dev/null").unwrap(), "regular");
+        let (socket, _other) = UnixStream::pair().unwrap();
+        is_refused(OwnedFd::from(socket).into(), "regular");
+        let deleted = File::create(bed.path("deleted")).unwrap();
+        fs::remove_file(bed.path("deleted")).unwrap();
+        is_refused(deleted, "was deleted");
+        let memory = memfd_create("memory", MemfdFlags::empty()).unwrap();
+        is_refused(memory.into(), "was deleted");
+        let file = unnamed(bed, 0);
+        let by_path = open(path_of(&file), OFlags::PATH, Mode::empty()).unwrap();
+        is_refused(by_path.into(), "O_PATH");
+        fs::remove_file(bed.path("named")).unwrap();
+    });
+}
+
+#[test]
+fn an_adopted_file_that_can_never_get_a_name_is_given_back() {
+    on(Route::AnonymousFirst, |bed| {
+        let published_and_deleted = unnamed(bed, 0);
+        link_by_hand(&published_and_deleted, &bed.path("deleted")).unwrap();
+        fs::remove_file(bed.path("deleted")).unwrap();
+        for file in [unnamed(bed, libc::O_EXCL), published_and_deleted] {
+            let path = bed.path("new");
+            let error = adopt(file).publish(&path).unwrap_err();
+            assert_eq!(error.kind(), PublishErrorKind::NeverLinkable);
+            assert!(error.into_file().is_some());
+        }
+        assert_eq!(bed.names(), [""; 0]);
+    });
+}
+
+#[test]
+#[ignore = "needs root, to unmount procfs"]
+fn without_procfs_a_deleted_file_is_adopted_and_never_linkable() {
+    on(Route::AnonymousFirst, |bed| {
+        let deleted = File::create(bed.path("deleted")).unwrap();
+        fs::remove_file(bed.path("deleted")).unwrap();
+        testbed::own_mounts();
+        testbed::without_procfs();
+        adopt(unnamed(bed, 0)).publish(bed.path("new")).unwrap();
+        let error = adopt(deleted).publish(bed.path("newer")).unwrap_err();
+        assert!(error.into_file().is_some());
+        bed.holds_only("new", "");
+    });
+}
+
+#[test]
+fn a_replace_by_an_adopted_file_that_is_there_already_leaves_one_name() {
+    on(Route::Anonymous, |bed| {
+        let file = unnamed(bed, 0);
+        let adopted = adopt(file.try_clone().unwrap());
+        link_by_hand(&file, &bed.path("new")).unwrap();
+        adopted.replace(bed.path("new")).unwrap();
+        bed.holds_only("new", "");
+    });
 }

@@ -63,6 +63,11 @@ pub(crate) fn open_unnamed_at(_: BorrowedFd<'_>) -> io::Result<File> {
     Err(Errno::OPNOTSUPP.into())
 }
 
+pub(crate) fn check_unnamed(_: &File) -> io::Result<()> {
+    let text = "only Linux can publish a file that was opened elsewhere; open it with anonymous_in";
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}
+
 pub(crate) fn link_unnamed<N: Arg + Copy>(
     _: &File,
     _: BorrowedFd<'_>,

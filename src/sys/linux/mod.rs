@@ -27,7 +27,7 @@ pub(crate) use self::procfs::{
     confined_by_apparmor, most_descriptors, path_of, reopen, shows as procfs_shows,
 };
 pub(crate) use self::unnamed::{
-    link as link_unnamed, open as open_unnamed, open_at as open_unnamed_at,
+    check_unnamed, link as link_unnamed, open as open_unnamed, open_at as open_unnamed_at,
 };
 pub(crate) use self::write_out::{start_write_out, write_out};
 pub(crate) use self::xattr::{acl, copy_xattrs, group_permissions, set_acl};
