@@ -46,6 +46,7 @@ mod publish;
 mod sys;
 mod target;
 mod write;
+mod writers;
 
 pub use error::PublishError;
 pub use error_kind::PublishErrorKind;

@@ -16,6 +16,7 @@ use crate::error_kind::{PublishErrorKind, Reason};
 use crate::explained::explained;
 use crate::sys::{self, FileId};
 use crate::target::Target;
+use crate::writers;
 
 /// A new, open file that you publish at a path once it is complete.
 ///
@@ -245,6 +246,88 @@ impl LinkableFile {
     pub fn as_file_mut(&mut self) -> &mut File {
         self.lent.store(true, Ordering::Relaxed);
         &mut self.file
+    }
+
+    /// Closes the descriptor for writing, and continues with one that can only read.
+    ///
+    /// The kernel does not execute a file while anybody has it open for writing (`ETXTBSY`). A
+    /// published file can be executed at once if no such descriptor is left. For the same reason,
+    /// fs-verity can be enabled only now, and before the file has a name.
+    ///
+    /// To close the descriptor is not enough if other threads start programs: each child has a copy
+    /// of it from fork(2) to execve(2). So this waits until the last copy is closed.
+    ///
+    /// The new descriptor is at the same position. It does not have the other options of the old
+    /// one, such as `O_DIRECT`. A lock that you took with flock(2) is released.
+    ///
+    /// # Errors
+    ///
+    /// Returns the file with the error, and it can still be published. It can still be written,
+    /// unless the error is `ETXTBSY`.
+    ///
+    /// - `ETXTBSY` if a descriptor for writing is still open after a second: a clone of the
+    ///   [`File`], or one that [`reopen`](Self::reopen) has returned, or a copy in another process.
+    ///   The file is read-only now. Close the other one and call this again.
+    /// - `EWOULDBLOCK` if you hold a lock of flock(2) with another descriptor.
+    /// - `ENOENT` without procfs, and `EACCES` if the mode does not let you read the file.
+    /// - `ENOLCK` or `EOPNOTSUPP` if the file system has no locks.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Opens `/proc/thread-self/fd/N`, and calls flock(2): a lock lasts until all copies of a
+    /// descriptor are closed, in whatever process they are. Another descriptor, which is not a copy
+    /// but was opened by itself, is found in procfs if it is this process's.
+    ///
+    /// On other systems than Linux and Android this always fails with `ENOENT`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::OpenOptions;
+    /// use std::io::Write;
+    /// use std::os::unix::fs::OpenOptionsExt;
+    /// use std::process::Command;
+    /// use linkable::OpenOptionsAnonymousExt;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("hello");
+    /// let mut program = OpenOptions::new().mode(0o755).anonymous_beside(&path)?;
+    /// program.write_all(b"#!/bin/sh\necho hello\n")?;
+    /// let program = program.into_read_only().map_err(|(_file, error)| error)?;
+    /// program.publish(&path)?;
+    /// assert_eq!(Command::new(&path).output()?.stdout, b"hello\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "ETXTBSY")]
+    #[doc(alias = "executable")]
+    #[doc(alias = "fsverity")]
+    pub fn into_read_only(mut self) -> Result<Self, (Self, io::Error)> {
+        match self.close_for_writing() {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                let advice = match Errno::from_io_error(&error) {
+                    Some(Errno::TXTBSY) => {
+                        "; another descriptor for writing is still open: close it, and try again"
+                    }
+                    Some(Errno::WOULDBLOCK) => {
+                        "; another descriptor holds a lock of flock(2): release it, and try again"
+                    }
+                    Some(Errno::NOENT) => "; the file is opened again through procfs: mount it",
+                    _ => "",
+                };
+                let text = format!("cannot make the file read-only{advice}");
+                Err((self, explained(error.kind(), text, error)))
+            }
+        }
+    }
+
+    fn close_for_writing(&mut self) -> io::Result<()> {
+        if writers::is_writable(&self.file)? {
+            let now = Instant::now();
+            writers::close(&mut self.file)?;
+            self.errors_seen_at = now;
+        }
+        Ok(writers::wait(&self.file, *self.lent.get_mut())?)
     }
 
     /// Reserves disk space for the first `bytes` bytes of the file.

@@ -5,11 +5,13 @@ mod common;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 
-use common::{contents, errno_in, fails, link_by_hand, on, on_both_routes, on_disk, Bed, Route};
+use common::{
+    contents, errno_in, fails, link_by_hand, on, on_both_routes, on_disk, path_of, Bed, Route,
+};
 use linkable::{LinkableFile, OpenOptionsAnonymousExt, PublishErrorKind};
 use rustix::fs::{memfd_create, open, MemfdFlags, Mode, OFlags, CWD};
 use rustix::net::{
@@ -207,11 +209,6 @@ fn unnamed(bed: &Bed, flags: i32) -> File {
         .custom_flags(libc::O_TMPFILE | flags)
         .open(bed.dir())
         .unwrap()
-}
-
-/// A path that leads to an open file, to open it again.
-fn path_of(file: &File) -> String {
-    format!("/proc/thread-self/fd/{}", file.as_raw_fd())
 }
 
 fn adopt(file: File) -> LinkableFile {

@@ -81,6 +81,10 @@ pub(crate) fn reopen(_: &File, _: OFlags) -> io::Result<File> {
     Err(Errno::NOENT.into())
 }
 
+pub(crate) fn is_written_here(_: &File) -> bool {
+    false
+}
+
 /// A path that leads to an open directory, on some systems.
 pub(crate) fn path_of(directory: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/dev/fd/{}", directory.as_raw_fd()))

@@ -174,10 +174,14 @@ pub fn file_in(dir: &Path, contents: &str) -> LinkableFile {
     file
 }
 
+/// A path that leads to an open file.
+pub fn path_of(file: &impl AsRawFd) -> PathBuf {
+    format!("/proc/thread-self/fd/{}", file.as_raw_fd()).into()
+}
+
 /// Links an open file without the library, through procfs.
 pub fn link_by_hand(file: &impl AsRawFd, path: &Path) -> rustix::io::Result<()> {
-    let procfs = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
-    linkat(CWD, procfs, CWD, path, AtFlags::SYMLINK_FOLLOW)
+    linkat(CWD, path_of(file), CWD, path, AtFlags::SYMLINK_FOLLOW)
 }
 
 pub fn publishes_and_replaces(bed: &Bed) {
