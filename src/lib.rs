@@ -30,6 +30,8 @@
 //! - [`PublishBatch`] publishes thousands of files with a few flushes.
 //! - [`PublishError`] gives the file back, and [`PublishErrorKind`] is the cause.
 //! - [`scratch_in`](OpenOptionsAnonymousExt::scratch_in) opens a file that never gets a name.
+//! - [`remove_stale`] removes what killed processes have left, and [`is_temporary_name`] recognises
+//!   it.
 //! - [`platforms`] lists what differs between kernels, file systems and operating systems.
 #![deny(unsafe_code)]
 
@@ -43,11 +45,13 @@ mod metadata;
 mod open_options;
 pub mod platforms;
 mod publish;
+mod stale;
 mod sys;
 mod target;
 mod write;
 mod writers;
 
+pub use backend::is_temporary_name;
 pub use error::PublishError;
 pub use error_kind::PublishErrorKind;
 pub use linkable_file::LinkableFile;
@@ -55,6 +59,7 @@ pub use open_options::OpenOptionsAnonymousExt;
 pub use publish::{
     BatchProgress, BatchReport, Durability, PublishBatch, PublishOptions, SyncMethod,
 };
+pub use stale::remove_stale;
 pub use write::write;
 
 #[cfg(doctest)]

@@ -21,6 +21,7 @@ use rustix::fs::renameat;
 use rustix::io::Errno;
 
 use self::named::Named;
+pub use self::temporary_name::is_temporary_name;
 use crate::custom_flags::CustomFlags;
 use crate::sys::{self, retry, FileId};
 use crate::target::Target;

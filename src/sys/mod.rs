@@ -20,11 +20,11 @@ use rustix::io::{Errno, Result};
 
 pub(crate) use self::file_id::{FileId, Status, SIZE};
 pub(crate) use self::system::{
-    acl, allocate, attributes, check_unnamed, confined_by_apparmor, copy_xattrs, group_permissions,
-    is_fuse, is_swap_file, is_written_here, link_unnamed, most_descriptors, open_unnamed,
-    open_unnamed_at, path_of, procfs_shows, rename_noreplace, reopen, set_acl, start_write_out,
-    syncfs, syncfs_keeps_errors, unnamed_harms, write_out, DIRECTORY_BY_PATH, EFFECTIVE_USER,
-    O_PATH, O_TMPFILE,
+    acl, allocate, are_held, attributes, check_unnamed, confined_by_apparmor, copy_xattrs,
+    group_permissions, is_fuse, is_swap_file, is_written_here, link_unnamed, most_descriptors,
+    open_unnamed, open_unnamed_at, path_of, procfs_shows, rename_noreplace, reopen, set_acl,
+    start_write_out, syncfs, syncfs_keeps_errors, unnamed_harms, write_out, DIRECTORY_BY_PATH,
+    EFFECTIVE_USER, O_PATH, O_TMPFILE,
 };
 
 #[cfg(not(unix))]

@@ -1,5 +1,7 @@
 //! Who has a file open, as far as procfs shows it.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,35 @@ use rustix::fs::{AtFlags, OFlags, CWD};
 use super::procfs::{link_text, read_small};
 use crate::sys::FileId;
 
+/// Whether each of the files, which have these names, is open in a process.
+///
+/// procfs does not show the descriptors of other users' processes, nor any processes outside of its
+/// own namespace.
+pub(crate) fn are_held(files: &[(&OsStr, FileId)]) -> Vec<bool> {
+    let mut held = vec![false; files.len()];
+    let names: BTreeMap<_, _> = (0..).zip(files).map(|(i, (name, _))| (*name, i)).collect();
+    let is_process = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name.as_bytes().iter().all(u8::is_ascii_digit)
+    };
+    for process in entries(Path::new("/proc")).filter(is_process) {
+        for (link, text) in descriptors(&process) {
+            let name = text.file_name().unwrap_or_default();
+            if let Some(&i) = names.get(name) {
+                held[i] = true;
+            } else if name.as_bytes().starts_with(b"#") {
+                // An unnamed file is still called `#INODE` after it got a name. Others are not
+                // looked at: they may be on a server that does not answer.
+                let open = FileId::at(CWD, &*link, AtFlags::empty());
+                for (held, (_, id)) in held.iter_mut().zip(files) {
+                    *held |= open == Ok(*id);
+                }
+            }
+        }
+    }
+    held
+}
+
 /// Whether this process has the file open for writing, under the same name.
 pub(crate) fn is_written_here(file: &File) -> bool {
     let (text, id) = match (link_text(file), FileId::of(file)) {
@@ -16,7 +47,9 @@ pub(crate) fn is_written_here(file: &File) -> bool {
         _ => return false,
     };
     descriptors(Path::new("/proc/self")).any(|(link, shown)| {
-        shown.as_os_str().as_bytes() == text && is_writable(&link) && is(&link, id)
+        shown.as_os_str().as_bytes() == text
+            && is_writable(&link)
+            && FileId::at(CWD, &*link, AtFlags::empty()) == Ok(id)
     })
 }
 
@@ -34,10 +67,6 @@ fn descriptors(process: &Path) -> impl Iterator<Item = (PathBuf, PathBuf)> {
 fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten();
     entries.filter_map(|entry| Some(entry.ok()?.path()))
-}
-
-fn is(link: &Path, id: FileId) -> bool {
-    FileId::at(CWD, link, AtFlags::empty()) == Ok(id)
 }
 
 /// Whether `…/fd/N` is open for writing, as `…/fdinfo/N` says.

@@ -24,7 +24,7 @@ pub(crate) use rustix::fs::syncfs;
 
 pub(crate) use self::attributes::{attributes, is_fuse, is_swap_file};
 pub(crate) use self::file_system::{syncfs_keeps_errors, unnamed_harms};
-pub(crate) use self::holders::is_written_here;
+pub(crate) use self::holders::{are_held, is_written_here};
 pub(crate) use self::procfs::{
     confined_by_apparmor, most_descriptors, path_of, reopen, shows as procfs_shows,
 };
