@@ -49,7 +49,9 @@
 //! where nothing may be removed or renamed: in an append-only directory (chattr(1) `+a`), and under
 //! Landlock without `REMOVE_FILE`.
 //!
-//! You can remove temporary names while no program that creates them is running.
+//! [`remove_stale`](crate::remove_stale) removes temporary names that nobody holds.
+//! [`is_temporary_name`](crate::is_temporary_name) recognises them. You can also remove them while
+//! no program that creates them is running.
 //!
 //! # File systems
 //!

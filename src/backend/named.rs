@@ -72,21 +72,29 @@ impl Named {
                 .map_err(|_| error),
             opened => opened,
         };
-        let file = opened.map_err(|error| {
-            // open(2) can fail after it has created the file. Only then does the kernel check
-            // O_DIRECT, Landlock, SELinux, IMA and fanotify.
-            if Errno::from_io_error(&error) != Some(Errno::EXIST) {
-                remove_empty(held.as_fd(), name);
-            }
-            error
-        })?;
-        let id = FileId::of(&file).map_err(|errno| {
-            // O_EXCL guarantees that this name is ours.
-            let _ = unlinkat(&held, name.as_str(), AtFlags::empty());
-            errno
-        })?;
+        let (file, id) = created(opened, held.as_fd(), name)?;
         let named = Self::confirm_in_directory(id, held, flags, directory, name)?;
         Ok((file, named))
+    }
+
+    /// Creates a file for reading and writing in `directory`, which is held open.
+    pub(super) fn create_at(directory: BorrowedFd<'_>) -> io::Result<(File, Self)> {
+        let flags = DIRECTORY_BY_PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let held = retry_on_intr(|| openat(directory, ".", flags, Mode::empty()))?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let flags = flags | OFlags::RDWR | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        let (file, id, path) = with_free_name(|name| {
+            let opened = retry_on_intr(|| openat(&held, name.as_str(), flags, mode));
+            let opened = opened.map(File::from).map_err(io::Error::from);
+            let (file, id) = created(opened, held.as_fd(), &name)?;
+            Ok((file, id, name.into()))
+        })?;
+        let place = Place {
+            directory: Some(held),
+            path,
+        };
+        Ok((file, Self::new(place, id)))
     }
 
     /// Finds the directory in which the file was just created as `name`: `held`, or the one that
@@ -323,6 +331,28 @@ impl Place {
     fn unlink(&self) -> rustix::io::Result<()> {
         retry(|| unlinkat(self.base(), &self.path, AtFlags::empty()))
     }
+}
+
+/// Identifies the file that was opened to be created as `name`. Removes what a failure has left.
+fn created(
+    opened: io::Result<File>,
+    directory: BorrowedFd<'_>,
+    name: &Utf8Path,
+) -> io::Result<(File, FileId)> {
+    let file = opened.map_err(|error| {
+        // open(2) can fail after it has created the file. Only then does the kernel check
+        // O_DIRECT, Landlock, SELinux, IMA and fanotify.
+        if Errno::from_io_error(&error) != Some(Errno::EXIST) {
+            remove_empty(directory, name);
+        }
+        error
+    })?;
+    let id = FileId::of(&file).map_err(|errno| {
+        // O_EXCL guarantees that this name is ours.
+        let _ = unlinkat(directory, name.as_str(), AtFlags::empty());
+        errno
+    })?;
+    Ok((file, id))
 }
 
 /// Removes the empty file that a failed open may have left. Nobody else draws its name.

@@ -20,10 +20,10 @@ use rustix::io::{Errno, Result};
 
 pub(crate) use self::file_id::{FileId, Status, MODE_AND_OWNER, SIZE};
 pub(crate) use self::system::{
-    attributes, confined_by_apparmor, is_fuse, is_swap_file, link_unnamed, most_descriptors,
-    open_unnamed, path_of, procfs_shows, rename_noreplace, reopen, start_write_out, syncfs,
-    syncfs_keeps_errors, unnamed_harms, write_out, Acl, Xattrs, DIRECTORY_BY_PATH, EFFECTIVE_USER,
-    O_PATH, O_TMPFILE,
+    allocate, are_held, attributes, check_unnamed, confined_by_apparmor, is_fuse, is_swap_file,
+    is_written_here, link_unnamed, most_descriptors, open_unnamed, open_unnamed_at, path_of,
+    procfs_shows, rename_noreplace, reopen, start_write_out, syncfs, syncfs_keeps_errors,
+    unnamed_harms, write_out, Acl, Xattrs, DIRECTORY_BY_PATH, EFFECTIVE_USER, O_PATH, O_TMPFILE,
 };
 
 #[cfg(not(unix))]

@@ -1,6 +1,6 @@
 //! Systems without unnamed files. This is type-checked, but not run.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::marker::PhantomData;
@@ -60,6 +60,15 @@ pub(crate) fn open_unnamed(_: &OpenOptions, _flags: i32, _: &Path) -> io::Result
     Err(Errno::OPNOTSUPP.into())
 }
 
+pub(crate) fn open_unnamed_at(_: BorrowedFd<'_>) -> io::Result<File> {
+    Err(Errno::OPNOTSUPP.into())
+}
+
+pub(crate) fn check_unnamed(_: &File) -> io::Result<()> {
+    let text = "only Linux can publish a file that was opened elsewhere; open it with anonymous_in";
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}
+
 pub(crate) fn link_unnamed<N: Arg + Copy>(
     _: &File,
     _: BorrowedFd<'_>,
@@ -71,6 +80,15 @@ pub(crate) fn link_unnamed<N: Arg + Copy>(
 /// There is no procfs that could open a file once more.
 pub(crate) fn reopen(_: &File, _: OFlags) -> io::Result<File> {
     Err(Errno::NOENT.into())
+}
+
+/// There is no procfs that could show who has a file open.
+pub(crate) fn are_held(files: &[(&OsStr, FileId)]) -> Vec<bool> {
+    vec![false; files.len()]
+}
+
+pub(crate) fn is_written_here(_: &File) -> bool {
+    false
 }
 
 /// A path that leads to an open directory, on some systems.
@@ -163,6 +181,11 @@ pub(crate) fn is_fuse(_: &File) -> bool {
 
 pub(crate) fn is_swap_file(_: FileId) -> bool {
     false
+}
+
+/// Not written for these systems, where it would change the length of the file.
+pub(crate) fn allocate(_: &File, _bytes: u64) -> rustix::io::Result<()> {
+    Err(Errno::OPNOTSUPP)
 }
 
 pub(crate) fn syncfs(_: &File) -> rustix::io::Result<()> {
