@@ -36,8 +36,9 @@ const SEARCHES: usize = 2;
 ///
 /// Choose an age that no publish ever takes, such as an hour or a day. A process cannot see what
 /// processes of other users or in other containers have open, nor, on a network file system, those
-/// of other machines. For their files, the age alone decides. If all who write to the directory are
-/// processes of yours on this machine, [`Duration::ZERO`] is safe.
+/// of other machines. For their files, the age alone decides. [`Duration::ZERO`] is safe only if
+/// procfs is there, and if all who write to the directory are processes of your own, in the same
+/// container.
 ///
 /// Files that other processes create, publish or remove meanwhile do no harm, and neither do other
 /// calls of this function. A file that this process may not remove stays, for example another user's
@@ -111,10 +112,13 @@ struct Stale {
 
 /// Opens a directory to list it.
 fn open_directory(dir: &Path) -> Result<OwnedFd> {
-    // An empty path is the current directory.
-    let path = Path::new(".").join(dir);
+    let path = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    retry_on_intr(|| open(&path, flags, Mode::empty()))
+    retry_on_intr(|| open(path, flags, Mode::empty()))
 }
 
 /// What in the directory is old enough.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, OFlags, CWD};
 
-use super::procfs::{link_text, read_small};
+use super::procfs::{link_text, read_small, shows_unnamed};
 use crate::sys::FileId;
 
 /// Whether each of the files, which have these names, is open in a process.
@@ -27,9 +27,8 @@ pub(crate) fn are_held(files: &[(&OsStr, FileId)]) -> Vec<bool> {
             let name = text.file_name().unwrap_or_default();
             if let Some(&i) = names.get(name) {
                 held[i] = true;
-            } else if name.as_bytes().starts_with(b"#") {
-                // An unnamed file is still called `#INODE` after it got a name. Others are not
-                // looked at: they may be on a server that does not answer.
+            } else if shows_unnamed(name.as_bytes()) {
+                // Other files are not looked at: they may be on a server that does not answer.
                 let open = FileId::at(CWD, &*link, AtFlags::empty());
                 for (held, (_, id)) in held.iter_mut().zip(files) {
                     *held |= open == Ok(*id);

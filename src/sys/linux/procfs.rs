@@ -79,6 +79,17 @@ pub(super) fn link_text(file: &File) -> Option<Vec<u8>> {
     Some(text.ok()?.into_bytes())
 }
 
+/// Whether a link says that the file was opened without a name. It still says so after the file got
+/// one.
+pub(super) fn shows_unnamed(text: &[u8]) -> bool {
+    // `#` and the number of the inode.
+    let name = text.rsplit(|&byte| byte == b'/').next();
+    let number = name
+        .and_then(|name| name.strip_prefix(b"#"))
+        .and_then(|name| name.strip_suffix(b" (deleted)"));
+    number.map_or(false, |number| number.iter().all(u8::is_ascii_digit))
+}
+
 /// Opens the same file again, with its own offset.
 pub(crate) fn reopen(file: &File, flags: OFlags) -> io::Result<File> {
     let own = FileId::of(file)?;

@@ -121,15 +121,8 @@ fn was_opened_unnamed(file: &File, flags: OFlags) -> Option<bool> {
     if flags.contains(OFlags::TMPFILE - OFlags::DIRECTORY) {
         return Some(true);
     }
-    // A descriptor that was opened once more does not have the flag. The name is `#` and the number
-    // of the inode.
-    let text = procfs::link_text(file)?;
-    let name = text
-        .strip_suffix(b" (deleted)")?
-        .rsplit(|&byte| byte == b'/')
-        .next()?;
-    let number = name.strip_prefix(b"#");
-    Some(number.map_or(false, |number| number.iter().all(u8::is_ascii_digit)))
+    // A descriptor that was opened once more does not have the flag.
+    procfs::link_text(file).map(|text| procfs::shows_unnamed(&text))
 }
 
 /// A way to name an unnamed file.
