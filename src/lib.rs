@@ -20,6 +20,7 @@
 //!
 //! # Where to start
 //!
+//! - The [`cookbook`] has recipes for common tasks.
 //! - [`write()`] writes a whole file in one call.
 //! - [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in) opens a [`LinkableFile`] to write to.
 //! - [`LinkableFile::publish`] never replaces a file; [`LinkableFile::replace`] does.
@@ -31,6 +32,7 @@
 #![deny(unsafe_code)]
 
 mod backend;
+pub mod cookbook;
 mod custom_flags;
 mod error;
 mod error_kind;
