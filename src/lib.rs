@@ -20,6 +20,7 @@
 //!
 //! # Where to start
 //!
+//! - The [`cookbook`] has recipes for common tasks.
 //! - [`write()`] writes a whole file in one call.
 //! - [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in) opens a [`LinkableFile`] to write to.
 //! - [`anonymous_beside`](OpenOptionsAnonymousExt::anonymous_beside) opens one beside a path, and
@@ -36,6 +37,7 @@
 #![deny(unsafe_code)]
 
 mod backend;
+pub mod cookbook;
 mod custom_flags;
 mod error;
 mod error_kind;
