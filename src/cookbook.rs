@@ -56,20 +56,20 @@
 //! use std::path::Path;
 //! use linkable::{Durability, OpenOptionsAnonymousExt, PublishOptions};
 //!
-//! fn save_key(dir: &Path, key: &[u8]) -> io::Result<()> {
-//!     let mut file = OpenOptions::new().mode(0o600).anonymous_in(dir)?;
+//! fn save_key(path: &Path, key: &[u8]) -> io::Result<()> {
+//!     let mut file = OpenOptions::new().mode(0o600).anonymous_beside(path)?;
 //!     file.write_all(key)?;
 //!     PublishOptions::new()
 //!         .replace(true)
 //!         .durability(Durability::Full) // a lost key cannot be made again
-//!         .publish(file, dir.join("key"))?;
+//!         .publish(file, path)?;
 //!     Ok(())
 //! }
 //! # use std::os::unix::fs::PermissionsExt;
 //! # let dir = tempfile::tempdir()?;
 //! # let path = dir.path().join("key");
 //! # std::fs::write(&path, "old, and everybody can read it")?;
-//! # save_key(dir.path(), b"secret")?;
+//! # save_key(&path, b"secret")?;
 //! # assert_eq!(std::fs::read(&path)?, b"secret");
 //! # assert_eq!(path.metadata()?.permissions().mode() & 0o777, 0o600);
 //! # Ok::<(), io::Error>(())
@@ -106,6 +106,47 @@
 //! # fs::write(&path, [0; 40])?;
 //! # assert_eq!(cached(&path, || b"again".to_vec())?, b"again");
 //! # Ok::<(), io::Error>(())
+//! ```
+//!
+//! # Download a file
+//!
+//! Reserve the space first, so that a full disk is an error before the download and not near its
+//! end. Then write, read the file back to verify it, and publish it. If anything fails, the file is
+//! dropped, and nobody has seen it.
+//!
+//! ```
+//! use std::fs::OpenOptions;
+//! use std::io::{copy, Error, ErrorKind, Read, Result, Seek};
+//! use std::path::Path;
+//! use linkable::OpenOptionsAnonymousExt;
+//! use sha2::{Digest, Sha256};
+//!
+//! fn download(mut body: impl Read, size: u64, digest: &str, path: &Path) -> Result<()> {
+//!     let mut file = OpenOptions::new().read(true).anonymous_beside(path)?;
+//!     match file.allocate(size) {
+//!         Err(error) if error.kind() == ErrorKind::Unsupported => {} // go on without
+//!         reserved => reserved?,
+//!     }
+//!     while copy(&mut body.by_ref().take(1 << 20), &mut file)? > 0 {
+//!         eprint!("\r{} of {size} bytes", file.stream_position()?);
+//!     }
+//!     file.rewind()?;
+//!     let mut hash = Sha256::new();
+//!     copy(&mut file, &mut hash)?;
+//!     if format!("{:x}", hash.finalize()) != digest {
+//!         return Err(Error::new(ErrorKind::InvalidData, "the checksum is wrong"));
+//!     }
+//!     file.replace(path)?;
+//!     Ok(())
+//! }
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("file");
+//! # let digest = format!("{:x}", Sha256::digest(b"contents"));
+//! # assert!(download(&b"content"[..], 8, &digest, &path).is_err());
+//! # assert_eq!(dir.path().read_dir()?.count(), 0);
+//! # download(&b"contents"[..], 8, &digest, &path)?;
+//! # assert_eq!(std::fs::read(&path)?, b"contents");
+//! # Ok::<(), Error>(())
 //! ```
 //!
 //! # Store files under their hashes
@@ -164,6 +205,35 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
+//! # Install a program
+//!
+//! The kernel does not execute a file that anybody has open for writing (`ETXTBSY`).
+//! [`into_read_only`](crate::LinkableFile::into_read_only) closes the descriptor, and waits for its
+//! copies in children that other threads are just starting. So the program can be run as soon as it
+//! is there. Processes that run the old program go on with the old file.
+//!
+//! ```
+//! use std::fs::OpenOptions;
+//! use std::io::{self, Write};
+//! use std::os::unix::fs::OpenOptionsExt;
+//! use std::path::Path;
+//! use std::process::Command;
+//! use linkable::OpenOptionsAnonymousExt;
+//!
+//! fn install(path: &Path, program: &[u8]) -> io::Result<()> {
+//!     let mut file = OpenOptions::new().mode(0o755).anonymous_beside(path)?;
+//!     file.write_all(program)?;
+//!     let file = file.into_read_only().map_err(|(_file, error)| error)?;
+//!     file.replace(path)?;
+//!     Ok(())
+//! }
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("hello");
+//! install(&path, b"#!/bin/sh\necho hello\n")?;
+//! assert_eq!(Command::new(&path).output()?.stdout, b"hello\n");
+//! # Ok::<(), io::Error>(())
+//! ```
+//!
 //! # Save many files at once
 //!
 //! Each flush of the disk takes milliseconds. A [`PublishBatch`](crate::PublishBatch) shares a few
@@ -219,6 +289,62 @@
 //! # save_state(&path, "running", false)?;
 //! # save_state(&path, "stopped", true)?;
 //! # assert_eq!(std::fs::read_to_string(&path)?, "stopped");
+//! # Ok::<(), io::Error>(())
+//! ```
+//!
+//! # Save in a directory that is held open
+//!
+//! If somebody else may rename the directory or mount something over it, open it once. Then no path
+//! of it is looked up again: the file is created and published in that very directory. A `Dir` of
+//! cap-std and a descriptor of rustix do as well as a [`File`](std::fs::File).
+//!
+//! ```
+//! use std::fs::File;
+//! use std::io::{self, Write};
+//! use linkable::{LinkableFile, PublishOptions};
+//!
+//! fn save_in(dir: &File, name: &str, contents: &[u8]) -> io::Result<()> {
+//!     let mut file = LinkableFile::new_at(dir)?;
+//!     file.write_all(contents)?;
+//!     PublishOptions::new().replace(true).publish_at(file, dir, name)?;
+//!     Ok(())
+//! }
+//! # let temp = tempfile::tempdir()?;
+//! # let [here, there] = ["here", "there"].map(|name| temp.path().join(name));
+//! # std::fs::create_dir(&here)?;
+//! # let dir = File::open(&here)?;
+//! # std::fs::rename(&here, &there)?;
+//! # save_in(&dir, "file", b"contents")?;
+//! # assert_eq!(std::fs::read(there.join("file"))?, b"contents");
+//! # Ok::<(), io::Error>(())
+//! ```
+//!
+//! # Clean up at the start
+//!
+//! A killed process can leave a [temporary name](crate::platforms#temporary-names) behind.
+//! [`remove_stale`](crate::remove_stale) removes those that nobody holds. It cannot see the
+//! processes of other users, other containers or other machines. For their files the age alone
+//! decides, so choose one that no save ever takes.
+//!
+//! ```
+//! use std::io;
+//! use std::path::Path;
+//! use std::time::Duration;
+//! use linkable::is_temporary_name;
+//!
+//! fn start(dir: &Path) -> io::Result<usize> {
+//!     for path in linkable::remove_stale(dir, Duration::from_secs(24 * 60 * 60))? {
+//!         eprintln!("removed {}, which a killed process has left", path.display());
+//!     }
+//!     // Skip those that are in use.
+//!     let names = dir.read_dir()?.map(|entry| Ok(entry?.file_name()));
+//!     let names: Vec<_> = names.collect::<io::Result<_>>()?;
+//!     Ok(names.iter().filter(|name| !is_temporary_name(name)).count())
+//! }
+//! # let dir = tempfile::tempdir()?;
+//! # std::fs::write(dir.path().join(".linkable-0123456789abcdef.tmp"), "in use")?;
+//! # std::fs::write(dir.path().join("job"), "")?;
+//! # assert_eq!(start(dir.path())?, 1);
 //! # Ok::<(), io::Error>(())
 //! ```
 //!

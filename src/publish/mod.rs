@@ -254,8 +254,8 @@ impl PublishOptions {
     /// `IN_MOVED_TO` or `IN_CLOSE_WRITE` miss it. While an anonymous file is written, they see
     /// `IN_OPEN`, `IN_MODIFY` and `IN_CLOSE_WRITE` of a name such as `#1234`, which does not exist.
     ///
-    /// The kernel does not execute a file that is open for writing (`ETXTBSY`): drop the returned
-    /// [`File`] before you run a published program.
+    /// The kernel does not execute a file that is open for writing (`ETXTBSY`). Call
+    /// [`into_read_only`](LinkableFile::into_read_only) before you publish a program.
     #[doc(alias = "linkat")]
     #[doc(alias = "AT_EMPTY_PATH")]
     #[doc(alias = "RENAME_NOREPLACE")]
