@@ -112,33 +112,31 @@
 //!
 //! Reserve the space first, so that a full disk is an error before the download and not near its
 //! end. Then write, read the file back to verify it, and publish it. If anything fails, the file is
-//! dropped, and nobody has seen it.
+//! dropped, and nobody has seen it. Here `body` is what the server sends.
 //!
 //! ```
-//! use std::fs::OpenOptions;
-//! use std::io::{copy, Error, ErrorKind, Read, Result, Seek};
-//! use std::path::Path;
+//! use std::{fs::OpenOptions, path::Path};
+//! use std::io::{copy, Error, ErrorKind, Read, Seek};
 //! use linkable::OpenOptionsAnonymousExt;
 //! use sha2::{Digest, Sha256};
-//!
-//! fn download(mut body: impl Read, size: u64, digest: &str, path: &Path) -> Result<()> {
-//!     let mut file = OpenOptions::new().read(true).anonymous_beside(path)?;
-//!     match file.allocate(size) {
-//!         Err(error) if error.kind() == ErrorKind::Unsupported => {} // go on without
-//!         reserved => reserved?,
-//!     }
-//!     while copy(&mut body.by_ref().take(1 << 20), &mut file)? > 0 {
-//!         eprint!("\r{} of {size} bytes", file.stream_position()?);
-//!     }
-//!     file.rewind()?;
-//!     let mut hash = Sha256::new();
-//!     copy(&mut file, &mut hash)?;
-//!     if format!("{:x}", hash.finalize()) != digest {
-//!         return Err(Error::new(ErrorKind::InvalidData, "the checksum is wrong"));
-//!     }
-//!     file.replace(path)?;
-//!     Ok(())
+//! # fn download(mut body: impl Read, size: u64, digest: &str, path: &Path) -> std::io::Result<()> {
+//! let mut file = OpenOptions::new().read(true).anonymous_beside(path)?;
+//! match file.allocate(size) {
+//!     Err(error) if error.kind() == ErrorKind::Unsupported => {} // go on without
+//!     reserved => reserved?,
 //! }
+//! while copy(&mut body.by_ref().take(1 << 20), &mut file)? > 0 {
+//!     eprint!("\r{} of {size} bytes", file.stream_position()?);
+//! }
+//! file.rewind()?;
+//! let mut hash = Sha256::new();
+//! copy(&mut file, &mut hash)?;
+//! if format!("{:x}", hash.finalize()) != digest {
+//!     return Err(Error::new(ErrorKind::InvalidData, "the checksum is wrong"));
+//! }
+//! file.replace(path)?;
+//! # Ok(())
+//! # }
 //! # let dir = tempfile::tempdir()?;
 //! # let path = dir.path().join("file");
 //! # let digest = format!("{:x}", Sha256::digest(b"contents"));
