@@ -115,11 +115,12 @@
 //! dropped, and nobody has seen it. Here `body` is what the server sends.
 //!
 //! ```
-//! use std::{fs::OpenOptions, path::Path};
+//! use std::fs::OpenOptions;
 //! use std::io::{copy, Error, ErrorKind, Read, Seek};
 //! use linkable::OpenOptionsAnonymousExt;
 //! use sha2::{Digest, Sha256};
-//! # fn download(mut body: impl Read, size: u64, digest: &str, path: &Path) -> std::io::Result<()> {
+//! # use std::{io::Result, path::Path};
+//! # fn download(mut body: impl Read, size: u64, digest: &str, path: &Path) -> Result<()> {
 //! let mut file = OpenOptions::new().read(true).anonymous_beside(path)?;
 //! match file.allocate(size) {
 //!     Err(error) if error.kind() == ErrorKind::Unsupported => {} // go on without
