@@ -1,8 +1,8 @@
 //! Recipes for common tasks (documentation only).
 //!
-//! Each one is complete: copy it and change the names. The errors are [`io::Error`]s that name the
-//! path and say what can be done, so `?` is enough in most programs. Where you still need the file
-//! after an error, take it out of the [`PublishError`].
+//! Copy a recipe and change the names. The errors of this crate name the path and say what can be
+//! done, so `?` is enough in most programs. If you still need the file after an error, take it out
+//! of the [`PublishError`].
 //!
 //! # Change a configuration file
 //!
@@ -78,9 +78,9 @@
 //! # Keep a cache
 //!
 //! A cache can be made again, so do not wait for the disk:
-//! [`unsynced`](crate::PublishOptions::unsynced) takes no sync at all. A killed process still leaves
-//! no half file, but a power cut can. So put a checksum before the contents, and treat a wrong one
-//! like a missing file.
+//! [`unsynced`](crate::PublishOptions::unsynced) takes no sync at all. A killed process still
+//! leaves no half file, but a power cut can. So put a checksum before the contents, and treat a
+//! wrong one like a missing file.
 //!
 //! ```
 //! use std::{fs, io, path::Path};
@@ -150,8 +150,8 @@
 //!
 //! # Store files under their hashes
 //!
-//! Hash what you write, then publish it at its hash. [`publish`](crate::LinkableFile::publish) never
-//! replaces, so of two processes with the same contents one gets
+//! Hash what you write, then publish it at its hash. [`publish`](crate::LinkableFile::publish)
+//! never replaces, so of two processes with the same contents one gets
 //! [`AlreadyExists`](crate::PublishErrorKind::AlreadyExists). That is a success: the contents are
 //! there, and were complete when they appeared. The example `content_store` is a whole program.
 //!
@@ -182,7 +182,8 @@
 //!
 //! A mail server or a print spooler watches a directory with inotify(7), and many of them wait for
 //! `IN_MOVED_TO`. [`by_rename`](crate::PublishOptions::by_rename) makes the kernel report that. The
-//! watcher may take the file away at once, so do not look for it after it is published.
+//! watcher may take the file away at once, so do not look for it after it is published. It must
+//! skip names that begin with a dot, because the file has a temporary name for a moment.
 //!
 //! ```
 //! use std::io::{self, Write};
@@ -350,9 +351,9 @@
 //! # Change a file from two programs
 //!
 //! Each save is one step, but load, change and save together are not: of two programs that do this
-//! at the same time, the later one undoes the change of the other. To compare the file with what you
-//! loaded, just before you replace it, makes that rare. It does not prevent it, because the other
-//! program can save between the two. Only a lock that both take prevents it.
+//! at the same time, the later one undoes the change of the other. To compare the file with what
+//! you loaded, just before you replace it, makes that rare. It does not prevent it, because the
+//! other program can save between the two. Only a lock that both take prevents it.
 //!
 //! Lock a second file that is never replaced. A lock on the file itself would stay on the old file.
 //! [`File::lock`](std::fs::File::lock) needs Rust 1.89; before, use flock(2) of rustix.
@@ -366,7 +367,7 @@
 //!     lock.lock()?; // until `lock` is dropped
 //!     let old = match fs::read_to_string(path) {
 //!         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-//!         text => text?.trim().parse().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?,
+//!         text => text?.trim().parse().map_err(|_| io::ErrorKind::InvalidData)?,
 //!     };
 //!     linkable::write(path, format!("{}\n", old + 1))?;
 //!     Ok(old + 1)
@@ -385,8 +386,8 @@
 //! # Publish elsewhere if that fails
 //!
 //! [`PublishError::into_file`] gives the file back, so nothing has to be written twice. It returns
-//! `None` if the file is already published, and only its durability is in doubt. Then do not publish
-//! it again.
+//! `None` if the file is already published, and only its durability is in doubt. Then do not
+//! publish it again.
 //!
 //! ```
 //! use std::io;
@@ -417,6 +418,5 @@
 //! is dropped, the file is dropped, too, and leaves nothing. The example `async` in the repository
 //! does this with tokio, and is tested with a cancellation at every await.
 //!
-//! [`io::Error`]: std::io::Error
 //! [`PublishError`]: crate::PublishError
 //! [`PublishError::into_file`]: crate::PublishError::into_file

@@ -27,12 +27,14 @@
 //!   [`LinkableFile::new_at`] in a directory that is held open.
 //! - [`LinkableFile::try_from`] takes over an unnamed file that was opened elsewhere.
 //! - [`LinkableFile::publish`] never replaces a file; [`LinkableFile::replace`] does.
-//! - [`PublishOptions`] sets the [`Durability`], and allows a copy on another mount.
+//! - [`PublishOptions`] chooses what the file survives ([`Durability`]), what it keeps of the file
+//!   that it replaces ([`Preserve`]), what happens to a symlink ([`Symlinks`]), and more.
 //! - [`PublishBatch`] publishes thousands of files with a few flushes.
 //! - [`PublishError`] gives the file back, and [`PublishErrorKind`] is the cause.
 //! - [`scratch_in`](OpenOptionsAnonymousExt::scratch_in) opens a file that never gets a name.
 //! - [`remove_stale`] removes what killed processes have left, and [`is_temporary_name`] recognises
 //!   it.
+//! - [`remove_stale`] removes what killed processes have left.
 //! - [`platforms`] lists what differs between kernels, file systems and operating systems.
 #![deny(unsafe_code)]
 

@@ -56,6 +56,8 @@ use crate::writers;
 /// assert_eq!(fs::read_to_string(dir.join("motto"))?, "all or nothing\n");
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "NamedTempFile")]
+#[doc(alias = "AtomicWriteFile")]
 #[must_use = "a file that is dropped before it is published is lost"]
 pub struct LinkableFile {
     file: File,

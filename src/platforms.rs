@@ -76,8 +76,8 @@
 //!
 //! # Mode, owner and attributes
 //!
-//! What [`write()`] and [`Preserve`] keep of a replaced file depends on the system and on the rights
-//! of the process:
+//! What [`write()`] and [`Preserve`] keep of a replaced file depends on the system and on the
+//! rights of the process:
 //!
 //! | | Linux | other systems |
 //! |---|---|---|

@@ -18,6 +18,9 @@ use crate::sys::{self, Attributes, FileId, Status, EFFECTIVE_USER, MODE_AND_OWNE
 
 /// What to do if the path at which a file is published is a symlink.
 ///
+/// This is about the last part of the path only. Symlinks among its directories are always
+/// followed.
+///
 /// # Examples
 ///
 /// ```

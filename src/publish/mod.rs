@@ -120,13 +120,16 @@ impl PublishOptions {
     /// Sets what the file takes over from a regular file that it replaces. The default is
     /// [`Preserve::NONE`].
     ///
-    /// It has no effect without [`replace(true)`](Self::replace), and if nothing is replaced. The
-    /// file gets everything before it appears at its path. Nobody gets more access than they had to
-    /// the existing file, at no moment; but until then the file has the access that you opened it
-    /// with: open it with [`mode(0o600)`](std::os::unix::fs::OpenOptionsExt::mode), as
-    /// [`write`](Self::write) and [`write_with`](Self::write_with) do.
+    /// This has no effect if nothing is replaced. The file gets everything before it appears at its
+    /// path. At no moment does this give anybody more access than they had to the existing file.
     ///
-    /// If publishing fails later, the returned file has already taken it over.
+    /// Until then, the file has the mode with which you opened it. Open it with
+    /// [`mode(0o600)`](std::os::unix::fs::OpenOptionsExt::mode), as [`write`](Self::write) and
+    /// [`write_with`](Self::write_with) do.
+    ///
+    /// If a later step fails, you get the file back with what it has taken over.
+    #[doc(alias = "preserve_mode")]
+    #[doc(alias = "preserve_owner")]
     #[doc(alias = "chown")]
     #[doc(alias = "chmod")]
     #[doc(alias = "xattr")]
@@ -139,8 +142,8 @@ impl PublishOptions {
     /// Also replaces a device, a FIFO or a socket. The default is `false`.
     ///
     /// Without it, that is an error of the kind [`PublishErrorKind::NotARegularFile`], because a
-    /// program that is told to save to `/dev/null` is not to replace it. A directory is never
-    /// replaced.
+    /// program that is told to save to `/dev/null` must not replace the device. A directory is
+    /// never replaced.
     pub fn any_file_type(&mut self, yes: bool) -> &mut Self {
         self.plan.any_file_type = yes;
         self
@@ -148,9 +151,9 @@ impl PublishOptions {
 
     /// Lets the file appear at its path by rename(2), not by linkat(2). The default is `false`.
     ///
-    /// inotify(7) then reports `IN_MOVED_TO`, for which many programs wait that take files out of a
-    /// directory. An anonymous file gets a temporary name first, in the same directory; if the
-    /// process is killed between the two, that name stays.
+    /// inotify(7) then reports `IN_MOVED_TO`. Many programs that take files out of a directory wait
+    /// for that. An anonymous file gets a temporary name in the same directory first, which
+    /// watchers also see, and which stays if the process is killed before the rename.
     #[doc(alias = "inotify")]
     #[doc(alias = "IN_MOVED_TO")]
     pub fn by_rename(&mut self, yes: bool) -> &mut Self {
@@ -159,6 +162,8 @@ impl PublishOptions {
     }
 
     /// Sets what the published file survives. The default is [`Durability::Contents`].
+    #[doc(alias = "fsync")]
+    #[doc(alias = "durable")]
     pub fn durability(&mut self, level: Durability) -> &mut Self {
         self.plan.durability = level;
         self

@@ -32,8 +32,8 @@ where
     // Another descriptor of the same file, with the same position.
     let mut writer = tokio::fs::File::from_std(file.as_file().try_clone()?);
     let length = tokio::io::copy(&mut contents, &mut writer).await?;
-    // Other threads may still write. This waits for them, and returns their error, if any. `copy` has
-    // done so already; other ways to write do not.
+    // Other threads may still write. This waits for them, and returns their error, if any. `copy`
+    // has done so already; other ways to write do not.
     writer.flush().await?;
     drop(writer);
 
