@@ -17,7 +17,7 @@ use common::{errno_in, given_back, on, on_both_routes, Bed, Route};
 use linkable::{is_temporary_name, remove_stale, Durability, LinkableFile, PublishOptions};
 use rustix::fs::{mkfifoat, Mode, CWD};
 use rustix::process::{getpid, kill_process, Signal};
-use testbed::{in_child, in_thread};
+use testbed::{in_child, in_thread, with_fault, Rule};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -41,10 +41,13 @@ fn with_temporary_name(bed: &Bed) -> LinkableFile {
     if !file.is_anonymous() {
         return file;
     }
-    let directory = bed.path("directory");
-    fs::create_dir_all(&directory).unwrap();
-    let file = given_back(without_sync().publish(file, &directory).unwrap_err());
-    fs::remove_dir(&directory).unwrap();
+    let taken = bed.path("taken");
+    fs::write(&taken, "").unwrap();
+    let path = taken.clone();
+    let file = with_fault(libc::EIO, Rule::rename(), move || {
+        given_back(without_sync().publish(file, path).unwrap_err())
+    });
+    fs::remove_file(taken).unwrap();
     assert!(!file.is_anonymous());
     file
 }
@@ -147,7 +150,8 @@ fn a_handle_of_another_process_keeps_its_temporary_name(bed: &Bed) {
     let (may_go_on, go_on) = io::pipe().unwrap();
     // A child that waits in vain ends by itself, see `in_child`.
     thread::scope(|scope| {
-        let child = scope.spawn(|| {
+        // This thread owns the end of the pipe, so that nobody waits for a child that has failed.
+        let child = scope.spawn(move || {
             in_child(|| {
                 let file = with_temporary_name(bed);
                 (&ready).write_all(b"x").unwrap();
