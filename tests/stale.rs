@@ -17,7 +17,7 @@ use common::{errno_in, given_back, on, on_both_routes, Bed, Route};
 use linkable::{is_temporary_name, remove_stale, Durability, LinkableFile, PublishOptions};
 use rustix::fs::{mkfifoat, Mode, CWD};
 use rustix::process::{getpid, kill_process, Signal};
-use testbed::{in_child, in_thread, with_fault, Rule};
+use testbed::{in_child, in_thread};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -35,7 +35,7 @@ on_both_routes! {
 
 /// A file with a temporary name, in its place in the directory of the bed.
 ///
-/// An anonymous one has such a name after a replace that failed half-way.
+/// An anonymous one has such a name after a rename that failed.
 fn with_temporary_name(bed: &Bed) -> LinkableFile {
     let file = bed.file("unfinished");
     if !file.is_anonymous() {
@@ -43,10 +43,8 @@ fn with_temporary_name(bed: &Bed) -> LinkableFile {
     }
     let taken = bed.path("taken");
     fs::write(&taken, "").unwrap();
-    let path = taken.clone();
-    let file = with_fault(libc::EIO, Rule::rename(), move || {
-        given_back(without_sync().publish(file, path).unwrap_err())
-    });
+    let mut options = PublishOptions::unsynced();
+    let file = given_back(options.by_rename(true).publish(file, &taken).unwrap_err());
     fs::remove_file(taken).unwrap();
     assert!(!file.is_anonymous());
     file
