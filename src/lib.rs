@@ -34,7 +34,6 @@
 //! - [`scratch_in`](OpenOptionsAnonymousExt::scratch_in) opens a file that never gets a name.
 //! - [`remove_stale`] removes what killed processes have left, and [`is_temporary_name`] recognises
 //!   it.
-//! - [`remove_stale`] removes what killed processes have left.
 //! - [`platforms`] lists what differs between kernels, file systems and operating systems.
 #![deny(unsafe_code)]
 

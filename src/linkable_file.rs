@@ -263,7 +263,7 @@ impl LinkableFile {
     /// published file can be executed at once if no such descriptor is left. For the same reason,
     /// fs-verity can be enabled only now, and before the file has a name.
     ///
-    /// To close the descriptor is not enough if other threads start programs: each child has a copy
+    /// Closing the descriptor is not enough if other threads start programs: each child has a copy
     /// of it from fork(2) to execve(2). So this waits until the last copy is closed.
     ///
     /// The new descriptor is at the same position. It does not have the other options of the old
@@ -347,7 +347,7 @@ impl LinkableFile {
     ///
     /// # Errors
     ///
-    /// - `ENOSPC` or `EDQUOT` if there is not so much space. A part may stay reserved until the file
+    /// - `ENOSPC` or `EDQUOT` if there is too little space. A part may stay reserved until the file
     ///   is dropped.
     /// - [`Unsupported`](io::ErrorKind::Unsupported) (`EOPNOTSUPP`, `ENOSYS`) where nothing can be
     ///   reserved: on ext2, ext3, NFS before version 4.2, FAT by FUSE, in some sandboxes. You can
