@@ -28,8 +28,7 @@ fn main() -> ExitCode {
 
 /// The parent, which has access to the directory of `out`.
 fn publish(out: &Path) -> Result<(), Box<dyn Error>> {
-    let file = OpenOptions::new().anonymous_beside(out);
-    let file = file.map_err(|error| error.to_string())?;
+    let file = OpenOptions::new().anonymous_beside(out)?;
     let child = Command::new(env::current_exe()?)
         .arg("--child")
         .arg(out)

@@ -238,26 +238,32 @@ impl PublishOptions {
     ///
     /// These are the system calls, in order:
     ///
-    /// 1. With [`Durability::Full`], open(2) of the directory.
-    /// 2. Unless the level is [`Durability::None`], statx(2) of the file, to learn its mount. The
+    /// 1. Unless a symlink is to be [replaced](Symlinks::Replace), statx(2) of the path. To follow
+    ///    one, statx(2) and readlink(2) until its end is found.
+    /// 2. With [`Durability::Full`], open(2) of the directory.
+    /// 3. With [`preserve`](Self::preserve), statx(2) of the path, and if a file is there
+    ///    llistxattr(2) and, as far as needed, lgetxattr(2), fsetxattr(2), fchown(2) and fchmod(2).
+    /// 4. Unless the level is [`Durability::None`], statx(2) of the file, to learn its mount. The
     ///    first time on a mount, the crate asks procfs what the file system guarantees.
-    /// 3. Then sync_file_range(2) or fsync(2) of the file, see [`SyncMethod`]. On some file systems
+    /// 5. Then sync_file_range(2) or fsync(2) of the file, see [`SyncMethod`]. On some file systems
     ///    the file first gets a temporary name, see [`Durability`].
-    /// 4. For an anonymous file, linkat(2) with `AT_EMPTY_PATH`, or through `/proc/thread-self/fd`
-    ///    if the kernel refuses that. To replace, first statx(2) of the path. If something exists
-    ///    there, linkat(2) to a temporary name in the same directory, then rename(2).
+    /// 6. For an anonymous file, linkat(2) with `AT_EMPTY_PATH`, or through `/proc/thread-self/fd`
+    ///    if the kernel refuses that. To replace, first statx(2) of the path, unless that was done
+    ///    above. If something exists there, or with [`by_rename`](Self::by_rename), linkat(2) to a
+    ///    temporary name in the same directory, then rename(2).
     ///
     ///    For a file with a temporary name, renameat2(2) with `RENAME_NOREPLACE`, or linkat(2) and
     ///    unlinkat(2) where that is not supported. To replace, rename(2).
-    /// 5. With [`Durability::Full`], fsync(2) of the directory, and of the directory of the
+    /// 7. With [`Durability::Full`], fsync(2) of the directory, and of the directory of the
     ///    temporary name if that is another one.
     ///
     /// If the process is killed meanwhile, or may not remove files in the directory, a temporary
     /// name can stay: see [Temporary names](crate::platforms#temporary-names).
     ///
     /// inotify(7) reports a file that is linked as `IN_CREATE`. Watchers that wait for
-    /// `IN_MOVED_TO` or `IN_CLOSE_WRITE` miss it. While an anonymous file is written, they see
-    /// `IN_OPEN`, `IN_MODIFY` and `IN_CLOSE_WRITE` of a name such as `#1234`, which does not exist.
+    /// `IN_MOVED_TO` or `IN_CLOSE_WRITE` miss it: see [`by_rename`](Self::by_rename). While an
+    /// anonymous file is written, they see `IN_OPEN`, `IN_MODIFY` and `IN_CLOSE_WRITE` of a name
+    /// such as `#1234`, which does not exist.
     ///
     /// The kernel does not execute a file that is open for writing (`ETXTBSY`). Call
     /// [`into_read_only`](LinkableFile::into_read_only) before you publish a program.
