@@ -20,6 +20,9 @@ const OF_DIRECTORY: i32 = libc::O_DIRECTORY | libc::O_NOFOLLOW;
 pub(crate) struct CustomFlags(i32);
 
 impl CustomFlags {
+    /// Those of options on which none was set.
+    pub(crate) const NONE: Self = Self(0);
+
     /// The flags in `options`; an error if a new file cannot be opened for writing with them.
     pub(crate) fn of(options: &OpenOptions) -> io::Result<Self> {
         let flags = debug_text::read(options).ok_or_else(|| {

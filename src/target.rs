@@ -94,10 +94,12 @@ impl<'a> Target<'a> {
     where
         'a: 'b,
     {
-        let (above, _) = split(self.path.to_bytes());
-        let last = CStr::from_bytes_with_nul(&self.path.to_bytes_with_nul()[above.len()..]);
-        match (parent, last) {
-            (Some(parent), Ok(last)) if !last.to_bytes().is_empty() => Target {
+        let last = || {
+            let (above, _) = split(self.path.to_bytes());
+            CStr::from_bytes_with_nul(&self.path.to_bytes_with_nul()[above.len()..])
+        };
+        match parent.map(|parent| (parent, last())) {
+            Some((parent, Ok(last))) if !last.to_bytes().is_empty() => Target {
                 base: self.base,
                 held: Some(parent.as_fd()),
                 relative: last,
