@@ -49,6 +49,7 @@ on_both_routes! {
     write_fails_at_a_loop_of_symlinks_as_std_does,
     write_opens_the_file_where_the_symlink_leads,
     write_refuses_what_is_no_regular_file,
+    write_replaces_nothing_that_it_cannot_see,
     a_link_of_procfs_is_followed_only_to_a_path,
     symlinks_can_be_refused,
     publish_follows_a_symlink_to_a_new_file_only,
@@ -331,6 +332,17 @@ fn write_refuses_what_is_no_regular_file(bed: &Bed) {
     let error = linkable::write("/dev/null", "x").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(bed.names(), before);
+}
+
+fn write_replaces_nothing_that_it_cannot_see(bed: &Bed) {
+    let path = old(bed, 0o600);
+    let error = in_thread(move || {
+        let looks = [libc::SYS_statx, libc::SYS_newfstatat].map(testbed::Rule::call);
+        testbed::deny(libc::EIO, &looks);
+        linkable::write(path, "new").unwrap_err()
+    });
+    assert_eq!(testbed::errno(&error), Some(libc::EIO));
+    bed.holds_only("file", "old");
 }
 
 fn a_link_of_procfs_is_followed_only_to_a_path(bed: &Bed) {
