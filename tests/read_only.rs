@@ -169,8 +169,8 @@ fn a_file_without_read_permission_stays_writable(bed: &Bed) {
 }
 
 fn without_procfs_the_file_stays_writable(bed: &Bed) {
-    let file = bed.file("still ");
     testbed::own_mounts();
+    let file = bed.file("still ");
     testbed::without_procfs();
     let mut file = fails_with(file.into_read_only(), libc::ENOENT);
     file.write_all(b"written").unwrap();
