@@ -25,6 +25,7 @@ mod judge;
 mod kinds;
 mod library;
 mod order;
+mod platter;
 mod recording;
 mod replay;
 mod volume;
