@@ -246,7 +246,7 @@ mod tests {
                 "an untried kernel"
             );
         }
-        let two_devices = SyncRules::from(Some(XFS), || GOOD, || false, |_, _| None);
+        let two_devices = SyncRules::from(Some(XFS), || GOOD, || false, |_, _| Some(false));
         assert!(!two_devices.orders_data);
     }
 
