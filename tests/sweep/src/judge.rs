@@ -275,10 +275,10 @@ impl Run<'_> {
             ("openat", "O_DIRECTORY", _) => errno == libc::EACCES,
             ("sync_file_range", ..) if call.writes_out() => NO_WRITE_OUT.contains(&errno),
             // All others only look for the cheapest way, or begin what is done later.
-            ("close" | "sync_file_range" | "fstatfs" | "read" | "readlink", ..) => true,
+            ("close" | "sync_file_range" | "fstatfs" | "read" | "readlink", ..)
+            | ("openat", _, About::Procfs | About::Journal) => true,
             // What cannot be seen is not preserved, and so not replaced.
             ("statx", _, About::Target) => !self.operation.keeps(),
-            ("openat", _, About::Procfs | About::Journal) => true,
             _ => false,
         };
         (other_way && !self.is_as_without_faults())
