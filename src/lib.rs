@@ -37,6 +37,8 @@ mod error_kind;
 mod io_error;
 mod linkable_file;
 mod metadata;
+#[cfg(unix)]
+mod on_unix;
 mod open_options;
 pub mod platforms;
 mod publish;

@@ -3,18 +3,13 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
-use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 
 use crate::backend::Backend;
 use crate::error_kind::{PublishErrorKind, Reason};
 use crate::io_error::cannot_reopen;
-use crate::sys::{self, FileId};
+use crate::sys::{self, Access, Errno, FileId, OpenDirectory};
 use crate::target::Target;
 
 /// A new, open file that you publish at a path once it is complete.
@@ -27,7 +22,7 @@ use crate::target::Target;
 /// [`is_anonymous`](Self::is_anonymous) then returns `false`. A process leaves that name behind if
 /// it is killed, or if it calls [`std::process::exit`], which drops nothing.
 ///
-/// If you convert it into a [`File`] or an [`OwnedFd`], you can no longer publish it, and its
+/// If you convert it into a [`File`] or an [`OwnedFd`](std::os::unix::io::OwnedFd), you can no longer publish it, and its
 /// temporary name, if it has one, is removed.
 ///
 /// # Examples
@@ -98,7 +93,7 @@ impl LinkableFile {
     }
 
     /// Syncs the contents. A failure spoils the file.
-    pub(crate) fn sync_contents(&mut self) -> rustix::io::Result<()> {
+    pub(crate) fn sync_contents(&mut self) -> sys::Result<()> {
         sys::fsync(&self.file).map_err(|errno| {
             self.spoilt = Some(errno);
             errno
@@ -107,7 +102,7 @@ impl LinkableFile {
 
     /// Writes the contents out without a flush, or syncs them where there is no such call. A
     /// failure spoils the file.
-    pub(crate) fn write_out(&mut self) -> rustix::io::Result<()> {
+    pub(crate) fn write_out(&mut self) -> sys::Result<()> {
         match sys::write_out(&self.file) {
             Err(Errno::NOSYS) => self.sync_contents(),
             written_out => written_out.map_err(|errno| {
@@ -118,7 +113,7 @@ impl LinkableFile {
     }
 
     /// Syncs the whole file system, and reports its errors since [`Self::errors_seen_at`].
-    pub(crate) fn sync_file_system(&mut self) -> rustix::io::Result<()> {
+    pub(crate) fn sync_file_system(&mut self) -> sys::Result<()> {
         let synced = sys::syncfs(&self.file);
         self.errors_seen_at = Instant::now();
         synced
@@ -163,9 +158,15 @@ impl LinkableFile {
         self.backend.directory_id()
     }
 
-    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name.
-    pub(crate) fn open_directory(&self) -> Option<rustix::io::Result<File>> {
+    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name, and
+    /// without permission to read the directory.
+    pub(crate) fn open_directory(&self) -> sys::Result<Option<OpenDirectory>> {
         self.backend.open_directory()
+    }
+
+    /// Opens the same file again.
+    pub(crate) fn open_again(&self, access: Access) -> io::Result<File> {
+        self.backend.reopen(&self.file, access)
     }
 
     /// Whether there was a temporary name that is no longer the file's.
@@ -231,23 +232,23 @@ impl LinkableFile {
     /// ```
     pub fn reopen(&self) -> io::Result<File> {
         self.lent.store(true, Ordering::Relaxed);
-        let open = |access| sys::reopen(&self.file, access);
+        let open = |access| self.open_again(access);
         let refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-        let reopened = match open(OFlags::RDWR) {
-            Err(error) if refused(&error) => match open(OFlags::RDONLY) {
-                Err(error) if refused(&error) => open(OFlags::WRONLY),
+        let reopened = match open(Access::ReadWrite) {
+            Err(error) if refused(&error) => match open(Access::Read) {
+                Err(error) if refused(&error) => open(Access::Write),
                 read_only => read_only,
             },
             both => both,
         };
-        reopened.map_err(|error| cannot_reopen(error, &sys::path_of(self.file.as_fd())))
+        reopened.map_err(|error| cannot_reopen(error, &sys::path_of_file(&self.file)))
     }
 }
 
 impl fmt::Debug for LinkableFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LinkableFile")
-            .field("fd", &self.file.as_raw_fd())
+            .field(sys::DESCRIPTOR, &sys::descriptor(&self.file))
             .field("anonymous", &self.is_anonymous())
             .finish_non_exhaustive()
     }
@@ -257,48 +258,6 @@ impl From<LinkableFile> for File {
     fn from(linkable: LinkableFile) -> Self {
         let LinkableFile { file, .. } = linkable;
         file
-    }
-}
-
-impl From<LinkableFile> for OwnedFd {
-    fn from(linkable: LinkableFile) -> Self {
-        File::from(linkable).into()
-    }
-}
-
-impl AsFd for LinkableFile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.as_file().as_fd()
-    }
-}
-
-impl AsRawFd for LinkableFile {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_file().as_raw_fd()
-    }
-}
-
-impl IntoRawFd for LinkableFile {
-    fn into_raw_fd(self) -> RawFd {
-        File::from(self).into_raw_fd()
-    }
-}
-
-impl FileExt for LinkableFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buf, offset)
-    }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        self.file.write_at(buf, offset)
-    }
-
-    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_all_at(buf, offset)
     }
 }
 

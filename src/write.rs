@@ -2,13 +2,13 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::io_error::cannot_write;
 use crate::linkable_file::LinkableFile;
 use crate::open_options::OpenOptionsAnonymousExt;
 use crate::publish::PublishOptions;
+use crate::sys;
 
 /// Writes a file in one step: [`std::fs::write`], but atomic.
 ///
@@ -152,7 +152,7 @@ impl PublishOptions {
         let place = self.place_of(path)?;
         let mut options = OpenOptions::new();
         if place.takes_permissions {
-            options.mode(0o600);
+            sys::for_owner_only(&mut options);
         }
         options.read(true).anonymous_in(place.directory)
     }

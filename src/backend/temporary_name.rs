@@ -7,7 +7,8 @@ use std::io;
 use std::time::SystemTime;
 
 use camino::Utf8PathBuf;
-use rustix::io::Errno;
+
+use crate::sys::Errno;
 
 const PREFIX: &str = ".linkable-";
 const SUFFIX: &str = ".tmp";

@@ -2,14 +2,11 @@
 
 use std::io;
 
-use rustix::fd::AsFd;
-use rustix::io::Errno;
-
 use crate::error_kind::{PublishErrorKind, Reason};
 use crate::io_error;
 use crate::linkable_file::LinkableFile;
 use crate::metadata::Preserve;
-use crate::sys::{self, Attributes};
+use crate::sys::{self, Attributes, Errno};
 use crate::target::Target;
 
 /// Why the file could not be published.
@@ -138,7 +135,7 @@ fn forbidden(file: &LinkableFile, target: &Target<'_>) -> Option<Reason> {
             ": the existing file is immutable or append-only; run chattr -i -a on it",
         ));
     }
-    let ours = sys::attributes(file.inner().as_fd(), "");
+    let ours = sys::attributes_of(file.inner());
     if ours.map_or(false, Attributes::forbid_change) {
         return Some(Reason {
             kind: PublishErrorKind::LinkForbidden,

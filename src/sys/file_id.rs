@@ -28,6 +28,11 @@ impl FileId {
         Status::at(directory, path, flags, 0).map(|status| status.id)
     }
 
+    /// Whether both are the same file, as far as the system shows.
+    pub(crate) fn may_be(self, other: Self) -> bool {
+        self == other
+    }
+
     /// The device that the file system is on.
     pub(crate) fn device(self) -> u64 {
         self.device

@@ -8,6 +8,7 @@ mod file_id;
 mod linux;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod other;
+mod unix;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::linux as system;
@@ -16,15 +17,14 @@ use self::other as system;
 
 use std::fs::File;
 
-use rustix::io::{Errno, Result};
-
 pub(crate) use self::file_id::{FileId, Status, MODE_AND_OWNER, SIZE};
 pub(crate) use self::system::{
-    attributes, confined_by_apparmor, is_fuse, is_swap_file, link_unnamed, most_descriptors,
-    open_unnamed, path_of, procfs_shows, rename_noreplace, reopen, start_write_out, syncfs,
-    syncfs_keeps_errors, unnamed_harms, write_out, Acl, Xattrs, DIRECTORY_BY_PATH, EFFECTIVE_USER,
-    O_PATH, O_TMPFILE,
+    attributes, attributes_of, confined_by_apparmor, is_fuse, is_swap_file, link_unnamed,
+    most_descriptors, open_unnamed, path_of, procfs_shows, rename_noreplace, reopen,
+    start_write_out, syncfs, syncfs_keeps_errors, unnamed_harms, write_out, Acl, Xattrs, O_PATH,
+    O_TMPFILE,
 };
+pub(crate) use self::unix::*;
 
 #[cfg(not(unix))]
 compile_error!(
@@ -32,17 +32,12 @@ compile_error!(
      on Windows use the crate tempfile"
 );
 
-/// Repeats a call that fails with `EINTR` or `EAGAIN`.
-pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
-    // Servers of network file systems return EAGAIN. Give up if one returns nothing else.
-    let mut tries = 0;
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) if tries < 100 => tries += 1,
-            outcome => return outcome,
-        }
-    }
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+    ReadWrite,
 }
 
 /// Syncs a file or a directory: fsync(2). On macOS, std calls fcntl(2) with `F_FULLFSYNC` instead.

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 use rustix::process::{getrlimit, Resource};
 
-use super::{Attributes, FileId, Status, SyncRules, Syncfs};
+use super::{Access, Attributes, FileId, Status, SyncRules, Syncfs};
 
 pub(crate) const O_TMPFILE: i32 = 0;
 
@@ -23,10 +23,10 @@ pub(crate) use libc::O_PATH;
 pub(crate) const O_PATH: i32 = 0;
 
 /// Opens a directory to look names up in it, which needs read permission here.
-pub(crate) const DIRECTORY_BY_PATH: OFlags = OFlags::RDONLY;
+pub(in crate::sys) const DIRECTORY_BY_PATH: OFlags = OFlags::RDONLY;
 
 /// Makes accessat(2) check the effective user.
-pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
+pub(in crate::sys) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
 
 /// renameatx_np(2), which fails with `EEXIST` if the new name is taken.
 #[cfg(target_vendor = "apple")]
@@ -69,7 +69,7 @@ pub(crate) fn link_unnamed<N: Arg + Copy>(
 }
 
 /// There is no procfs that could open a file once more.
-pub(crate) fn reopen(_: &File, _: OFlags) -> io::Result<File> {
+pub(crate) fn reopen(_: &File, _: Access) -> io::Result<File> {
     Err(Errno::NOENT.into())
 }
 
@@ -93,6 +93,10 @@ pub(crate) fn confined_by_apparmor() -> bool {
 }
 
 pub(crate) fn attributes<P: Arg>(_: BorrowedFd<'_>, _: P) -> Option<Attributes> {
+    None
+}
+
+pub(crate) fn attributes_of(_: &File) -> Option<Attributes> {
     None
 }
 

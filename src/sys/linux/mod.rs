@@ -19,7 +19,7 @@ use rustix::fs::{renameat_with, AtFlags, OFlags, RenameFlags};
 pub(crate) use libc::{O_PATH, O_TMPFILE};
 pub(crate) use rustix::fs::syncfs;
 
-pub(crate) use self::attributes::{attributes, is_fuse, is_swap_file};
+pub(crate) use self::attributes::{attributes, attributes_of, is_fuse, is_swap_file};
 pub(crate) use self::file_system::{syncfs_keeps_errors, unnamed_harms};
 pub(crate) use self::procfs::{
     confined_by_apparmor, most_descriptors, path_of, reopen, shows as procfs_shows,
@@ -29,14 +29,14 @@ pub(crate) use self::write_out::{start_write_out, write_out};
 pub(crate) use self::xattr::{Acl, Xattrs};
 
 /// Opens a directory to look names up in it, which needs search permission only.
-pub(crate) const DIRECTORY_BY_PATH: OFlags = OFlags::PATH;
+pub(in crate::sys) const DIRECTORY_BY_PATH: OFlags = OFlags::PATH;
 
 /// Makes accessat(2) check the effective user. Android's libc has no such flag, and Android has no
 /// set-user-ID programs.
 #[cfg(not(target_os = "android"))]
-pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
+pub(in crate::sys) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
 #[cfg(target_os = "android")]
-pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::empty();
+pub(in crate::sys) const EFFECTIVE_USER: AtFlags = AtFlags::empty();
 
 /// renameat2(2), which fails with `EEXIST` if the new name is taken.
 pub(crate) fn rename_noreplace(

@@ -13,7 +13,7 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{open, AtFlags, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
-use crate::sys::FileId;
+use crate::sys::{Access, FileId};
 
 /// The descriptor tables in which to look, best first.
 ///
@@ -70,9 +70,9 @@ pub(crate) fn shows(file: &File) -> bool {
 }
 
 /// Opens the same file again, with its own offset.
-pub(crate) fn reopen(file: &File, flags: OFlags) -> io::Result<File> {
+pub(crate) fn reopen(file: &File, access: Access) -> io::Result<File> {
     let own = FileId::of(file)?;
-    let flags = flags | OFlags::CLOEXEC;
+    let flags = OFlags::from(access) | OFlags::CLOEXEC;
     let reopened = with_path(file, |path| {
         let again = retry_on_intr(|| open(path.as_bytes(), flags, Mode::empty()))?;
         if FileId::of(&again)? == own {
