@@ -39,6 +39,8 @@ mod linkable_file;
 mod metadata;
 #[cfg(unix)]
 mod on_unix;
+#[cfg(windows)]
+mod on_windows;
 mod open_options;
 pub mod platforms;
 mod publish;

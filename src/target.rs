@@ -9,7 +9,7 @@ use camino::Utf8Path;
 
 use crate::sys::{
     self, AsDir, Attributes, Dir, Errno, FileId, FileType, HeldDirectory, OpenDirectory, RawPath,
-    RawPathBuf, Status, FOLLOW, MODE_AND_OWNER, NOFOLLOW,
+    RawPathBuf, SpecialName, Status, FOLLOW, MODE_AND_OWNER, NOFOLLOW,
 };
 
 pub(crate) use crate::sys::parent;
@@ -162,7 +162,11 @@ impl<'a> Target<'a> {
             let end = Status::at(self.base, self.path, FOLLOW, MODE_AND_OWNER);
             let end = found(end)?;
             let (path, there) = self.follow_by_hand()?;
-            if there.map(|there| there.id) == end.map(|end| end.id) {
+            let is_end = match (there, end) {
+                (Some(there), Some(end)) => there.id.may_be(end.id),
+                (there, end) => there.is_none() && end.is_none(),
+            };
+            if is_end {
                 return Ok((path, there));
             }
             errno = match end.map(|end| end.file_type()) {
@@ -218,6 +222,16 @@ impl<'a> Target<'a> {
     /// Whether the target is an existing directory.
     pub(crate) fn is_directory(&self) -> bool {
         matches!(self.look(), Ok(Some(there)) if there.file_type() == FileType::Directory)
+    }
+
+    /// Whether the file at the target has an attribute that forbids to replace it.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self.look(), Ok(Some(there)) if there.is_read_only())
+    }
+
+    /// What the name at the end of the path stands for, if that is not a file.
+    pub(crate) fn special_name(&self) -> Option<(SpecialName, Errno)> {
+        sys::special_name(self.path)
     }
 
     /// The attributes of the file at the target.

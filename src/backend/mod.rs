@@ -174,7 +174,11 @@ impl Backend {
 
     /// Opens the same file again, with its own offset.
     pub(crate) fn reopen(&self, file: &File, access: Access) -> io::Result<File> {
-        sys::reopen(file, access)
+        let name = match self {
+            Self::Unnamed => None,
+            Self::Named(named) => Some(named.name()),
+        };
+        sys::reopen(file, name, access)
     }
 
     fn take_back(&mut self, (named, error): (Named, io::Error)) -> io::Error {

@@ -229,10 +229,14 @@ impl Named {
         target.file_name() == self.place.path.file_name() && same_directory()
     }
 
+    /// The temporary name, and what it is relative to.
+    pub(super) fn name(&self) -> (Dir<'_>, &Path) {
+        (self.place.base(), &self.place.path)
+    }
+
     /// The identity of the directory that holds the name.
     pub(super) fn directory_id(&self) -> Option<FileId> {
-        let directory = self.place.directory.as_ref()?;
-        FileId::of(directory).ok()
+        sys::id_of_held(self.place.directory.as_ref()?)
     }
 
     /// Opens the directory of the temporary name, to sync it; `None` without permission to read it.

@@ -6,7 +6,7 @@ use crate::error_kind::{PublishErrorKind, Reason};
 use crate::io_error;
 use crate::linkable_file::LinkableFile;
 use crate::metadata::Preserve;
-use crate::sys::{self, Attributes, Errno};
+use crate::sys::{self, Attributes, Errno, SpecialName};
 use crate::target::Target;
 
 /// Why the file could not be published.
@@ -30,6 +30,7 @@ pub(super) fn reason_of(
         return reason;
     }
     match errno {
+        errno if sys::is_in_use_or_forbidden(errno) => in_use_or_forbidden(target),
         Errno::PERM | Errno::ACCESS => {
             forbidden(file, target).unwrap_or_else(|| refused(errno, replace, file, target))
         }
@@ -101,6 +102,35 @@ fn reason_of_target(errno: Errno, target: &Target<'_>) -> Option<Reason> {
         }
         errno => return io_error::advice(errno).map(other),
     })
+}
+
+/// The causes of errors of Windows that have many.
+fn in_use_or_forbidden(target: &Target<'_>) -> Reason {
+    if target.is_directory() {
+        return PublishErrorKind::IsADirectory.into();
+    }
+    if target.is_read_only() {
+        return Reason {
+            kind: PublishErrorKind::InUseOrForbidden,
+            advice: ": the existing file is read-only; clear its read-only attribute, or choose \
+                     another path",
+        };
+    }
+    PublishErrorKind::InUseOrForbidden.into()
+}
+
+/// Why no file can have such a name.
+pub(super) fn reason_of_special_name(name: SpecialName) -> Reason {
+    match name {
+        SpecialName::Device => Reason {
+            kind: PublishErrorKind::NotARegularFile,
+            advice: ": the name is that of a device of Windows; choose another name",
+        },
+        SpecialName::Stream => other(
+            ": a colon in the name stands for a stream of an NTFS file, which cannot be replaced in \
+             one step; choose a name without",
+        ),
+    }
 }
 
 fn other(advice: &'static str) -> Reason {

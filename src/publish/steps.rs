@@ -273,6 +273,10 @@ impl Plan {
             let errno = target.refusal_of_directory(self.replace);
             return Err(Failure::of_path(errno, target));
         }
+        if let Some((name, errno)) = target.special_name() {
+            let reason = diagnosis::reason_of_special_name(name);
+            return Err(Failure::NotPublished(reason, errno.into()));
+        }
         Ok(())
     }
 

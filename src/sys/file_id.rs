@@ -79,6 +79,12 @@ impl Status {
             .unwrap_or_else(|| statat(directory, path, flags).map(Self::from))
     }
 
+    /// Whether an attribute forbids to replace the file: there is none.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn is_read_only(&self) -> bool {
+        false
+    }
+
     /// What kind of file it is, if [`MODE_AND_OWNER`] was asked for.
     pub(crate) fn file_type(&self) -> FileType {
         // The type of a mode is narrower on some systems.

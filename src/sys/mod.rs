@@ -1,36 +1,64 @@
 //! The operating system. Only this module names one.
 //!
-//! Every system has to provide what is re-exported here. The library is written for Linux and
-//! tested on it. On every other system each file has a temporary name.
+//! Every system has to provide what is re-exported here: either from [`unix`] and what only some
+//! Unixes have, or from [`windows`], with the same names. On every other system than Linux each file
+//! has a temporary name.
 
+#[cfg(unix)]
 mod file_id;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod not_linux;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 mod other;
+#[cfg(unix)]
 mod unix;
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use self::linux as system;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-use self::other as system;
+#[cfg(windows)]
+mod windows;
 
 use std::fs::File;
 
+#[cfg(unix)]
 pub(crate) use self::file_id::{FileId, Status, MODE_AND_OWNER, SIZE};
-pub(crate) use self::system::{
-    attributes, attributes_of, confined_by_apparmor, is_fuse, is_swap_file, link_unnamed,
-    most_descriptors, open_unnamed, path_of, procfs_shows, rename_noreplace, reopen,
-    start_write_out, syncfs, syncfs_keeps_errors, unnamed_harms, write_out, Acl, Xattrs, O_PATH,
-    O_TMPFILE,
-};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use self::linux as linux_only;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use self::linux as system;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use self::not_linux as linux_only;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+use self::other as system;
+#[cfg(unix)]
 pub(crate) use self::unix::*;
+#[cfg(windows)]
+pub(crate) use self::windows::*;
 
-#[cfg(not(unix))]
+pub(crate) use self::linux_only::{
+    attributes, attributes_of, confined_by_apparmor, is_fuse, is_swap_file, link_unnamed,
+    open_unnamed, procfs_shows, start_write_out, syncfs, syncfs_keeps_errors, unnamed_harms,
+    write_out, Acl, Xattrs,
+};
+#[cfg(unix)]
+pub(crate) use self::system::{
+    most_descriptors, path_of, rename_noreplace, reopen, O_PATH, O_TMPFILE,
+};
+
+#[cfg(not(any(unix, windows)))]
 compile_error!(
-    "linkable supports Unix only, and works best on Linux, which can link a file that has no name; \
-     on Windows use the crate tempfile"
+    "linkable supports Unix and Windows: on other systems, such as WASI, std can neither link nor \
+     replace files as this crate promises"
 );
+
+/// What a name stands for that is not a file's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(windows), allow(dead_code))]
+pub(crate) enum SpecialName {
+    /// A device of Windows, such as `NUL`.
+    Device,
+    /// One of several contents of an NTFS file: `file:stream`.
+    Stream,
+}
 
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

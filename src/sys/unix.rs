@@ -26,7 +26,7 @@ pub(crate) use rustix::io::{Errno, Result};
 pub(crate) use rustix::path::Arg as PathArg;
 
 use super::system::{DIRECTORY_BY_PATH, EFFECTIVE_USER};
-use super::Access;
+use super::{Access, FileId, SpecialName};
 
 /// What a path is relative to: a directory that is open, or the current one.
 pub(crate) type Dir<'a> = BorrowedFd<'a>;
@@ -157,6 +157,11 @@ pub(crate) fn must_be_directory(path: &RawPath) -> bool {
     matches!(split(path.to_bytes()).1, b"" | b"." | b"..")
 }
 
+/// Whether the last part of the path stands for something else than a file: never here.
+pub(crate) fn special_name(_: &RawPath) -> Option<(SpecialName, Errno)> {
+    None
+}
+
 /// A path that is not relative to an open directory.
 pub(crate) fn whole_path(base: Dir<'_>, path: &RawPath) -> Option<RawPathBuf> {
     if base.as_raw_fd() == CWD.as_raw_fd() || path.to_bytes().starts_with(b"/") {
@@ -191,6 +196,11 @@ pub(crate) fn hold_at(base: Dir<'_>, path: &Path) -> Result<HeldDirectory> {
 /// Holds a directory once more; `None` of the current one, for which there is no need.
 pub(crate) fn hold_again(directory: Dir<'_>) -> Option<HeldDirectory> {
     directory.try_clone_to_owned().ok().map(File::from)
+}
+
+/// The identity of a directory that is held.
+pub(crate) fn id_of_held(directory: &HeldDirectory) -> Option<FileId> {
+    FileId::of(directory).ok()
 }
 
 /// Opens a directory to sync it; `None` without permission to read it, which creating a file does
@@ -272,6 +282,12 @@ pub(crate) fn has_no_links(errno: Errno) -> bool {
         errno,
         Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::OPNOTSUPP
     )
+}
+
+/// Whether a file that is in use, a read-only file or a permission stops a call: other errnos tell
+/// that here.
+pub(crate) fn is_in_use_or_forbidden(_: Errno) -> bool {
+    false
 }
 
 /// What an errno of this system alone means, and what the user can do about it.

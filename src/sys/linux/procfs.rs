@@ -13,7 +13,7 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{open, AtFlags, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
-use crate::sys::{Access, FileId};
+use crate::sys::{Access, Dir, FileId};
 
 /// The descriptor tables in which to look, best first.
 ///
@@ -70,7 +70,13 @@ pub(crate) fn shows(file: &File) -> bool {
 }
 
 /// Opens the same file again, with its own offset.
-pub(crate) fn reopen(file: &File, access: Access) -> io::Result<File> {
+///
+/// procfs needs no name of it.
+pub(crate) fn reopen(
+    file: &File,
+    _name: Option<(Dir<'_>, &Path)>,
+    access: Access,
+) -> io::Result<File> {
     let own = FileId::of(file)?;
     let flags = OFlags::from(access) | OFlags::CLOEXEC;
     let reopened = with_path(file, |path| {

@@ -1,0 +1,69 @@
+//! What the tests share: see `run`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// An empty directory of its own, removed at the end.
+#[derive(Debug)]
+pub struct Bed(PathBuf);
+
+impl Default for Bed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bed {
+    /// Creates it in the directory for temporary files.
+    #[must_use]
+    pub fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("linkable-{}-{number}", process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir(&dir).unwrap();
+        Self(dir)
+    }
+
+    /// Returns the directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    /// Returns a path in it.
+    pub fn path<P: AsRef<Path>>(&self, name: P) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Returns all names in it, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut names: Vec<_> = entries.map(|entry| name(entry.unwrap())).collect();
+        names.sort();
+        names
+    }
+
+    /// Returns the contents of a file in it.
+    #[must_use]
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// One file is in it, with these contents, and nothing else.
+    #[track_caller]
+    pub fn holds_only(&self, name: &str, contents: &str) {
+        assert_eq!(self.names(), [name]);
+        assert_eq!(self.read(name), contents);
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
