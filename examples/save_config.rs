@@ -3,8 +3,11 @@
 //!
 //!     cargo run --example save_config -- FILE
 //!
-//! System calls of a save: open(2) and read(2) of FILE; open(2) of its directory with `O_TMPFILE`;
-//! write(2), fsync(2), linkat(2); where FILE exists, linkat(2) to a name beside it and rename(2).
+//! FILE keeps its mode, owner and attributes, and may be a symlink.
+//!
+//! System calls of a save: open(2) and read(2) of FILE; statx(2) of it; open(2) of its directory
+//! with `O_TMPFILE`; write(2); if FILE exists, those that give the new file its metadata; fsync(2),
+//! linkat(2), and if FILE exists rename(2) over it.
 use std::io::{self, Error, ErrorKind, Result, Write};
 use std::{env, fs, path::Path, process::ExitCode, sync::Mutex, thread};
 

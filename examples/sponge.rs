@@ -2,13 +2,17 @@
 //!
 //!     sponge [--no-clobber] [--durability none|contents|full] [--mode OCTAL] OUT < IN
 //!
-//! System calls: open(2) of the directory with `O_TMPFILE`; read(2), write(2); fsync(2); linkat(2);
-//! if OUT exists, linkat(2) beside it and rename(2); with `full`, fsync(2) of the directory.
+//! OUT keeps its mode, owner and attributes, as far as the system allows, unless `--mode` sets
+//! another mode.
+//!
+//! System calls: statx(2) of OUT; open(2) of its directory with `O_TMPFILE`; read(2), write(2); if
+//! OUT exists, those that give the new file its metadata; fsync(2); linkat(2), and if OUT exists
+//! rename(2) over it; with `full`, fsync(2) of the directory.
 use std::fs::OpenOptions;
 use std::io::{self, prelude::*, BufWriter, IsTerminal};
 use std::{error::Error, os::unix::fs::OpenOptionsExt, path::Path, process::ExitCode};
 
-use linkable::{Durability, LinkableFile, OpenOptionsAnonymousExt, PublishOptions};
+use linkable::{Durability, LinkableFile, OpenOptionsAnonymousExt, Preserve, PublishOptions};
 
 fn main() -> ExitCode {
     let outcome = sponge();
@@ -30,29 +34,33 @@ fn sponge() -> Result<(), Box<dyn Error>> {
     let mode = args.opt_value_from_fn("--mode", |octal| u32::from_str_radix(octal, 8))?;
     let rest = args.finish();
     let out = match &rest[..] {
-        [out] if Path::new(out).exists() && !Path::new(out).is_file() => {
-            return Err(format!("not a file: {}", out.to_string_lossy()).into())
-        }
         [out] if !out.to_string_lossy().starts_with('-') => Path::new(out),
         _ => return Err("usage: sponge [OPTIONS] OUT < IN".into()),
     };
-    let dir = Path::new(".").join(out.parent().unwrap_or(out));
-    let mut options = OpenOptions::new();
-    let mut file = options.mode(mode.unwrap_or(0o666)).anonymous_in(&dir)?;
-    soak_up(&mut file).map_err(|e| format!("cannot copy standard input: {e}"))?;
     let mut how = PublishOptions::new();
     how.replace(replace).durability(level.unwrap_or_default());
-    // An io::Error prints its cause, too.
-    how.publish(file, out).map_err(io::Error::from)?;
+    if let Some(mode) = mode {
+        let file = OpenOptions::new().mode(mode).anonymous_beside(out)?;
+        let mut file = BufWriter::new(file);
+        soak_up(&mut file)?;
+        // An io::Error prints its cause, too.
+        how.publish(file.into_inner()?, out)
+            .map_err(io::Error::from)?;
+    } else {
+        how.preserve(Preserve::ALL.where_possible());
+        how.write_with(out, soak_up)?;
+    }
     Ok(())
 }
 
-fn soak_up(file: &mut LinkableFile) -> io::Result<()> {
-    let (mut input, mut file) = (io::stdin().lock(), BufWriter::with_capacity(1 << 16, file));
-    while io::copy(&mut input.by_ref().take(256 << 20), &mut file)? == 256 << 20 {
+fn soak_up(file: &mut BufWriter<LinkableFile>) -> io::Result<()> {
+    let failed =
+        |e: io::Error| io::Error::new(e.kind(), format!("cannot copy standard input: {e}"));
+    let mut input = io::stdin().lock();
+    while io::copy(&mut input.by_ref().take(256 << 20), file).map_err(failed)? == 256 << 20 {
         if io::stderr().is_terminal() {
             let _ = writeln!(io::stderr(), "{} MiB", file.stream_position()? >> 20);
         }
     }
-    file.flush()
+    Ok(())
 }

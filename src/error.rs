@@ -163,6 +163,6 @@ impl From<PublishError> for io::Error {
         let text = error.to_string();
         let (PublishError::NotPublished { source, .. } | PublishError::NotDurable { source, .. }) =
             error;
-        io_error::explain(source, text)
+        io_error::explain(source.kind(), text, source)
     }
 }

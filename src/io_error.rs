@@ -25,14 +25,15 @@ impl fmt::Debug for Explained {
 }
 
 /// Puts a text before an error, which becomes the source.
-pub(crate) fn explain(source: io::Error, text: String) -> io::Error {
-    io::Error::new(source.kind(), Explained { text, source })
+pub(crate) fn explain(kind: io::ErrorKind, text: String, source: io::Error) -> io::Error {
+    io::Error::new(kind, Explained { text, source })
 }
 
 /// Says what was tried, on which path, and what the user can do. The advice follows the path: it is
 /// empty, or begins with a colon.
 pub(crate) fn at(error: io::Error, tried: &str, path: &Path, advice: &str) -> io::Error {
-    explain(error, format!("{tried} {}{advice}", path.display()))
+    let text = format!("{tried} {}{advice}", path.display());
+    explain(error.kind(), text, error)
 }
 
 /// No file could be created in `directory`.

@@ -20,17 +20,25 @@
 //!
 //! # Where to start
 //!
+//! - The [`cookbook`] has recipes for common tasks.
 //! - [`write()`] writes a whole file in one call.
 //! - [`anonymous_in`](OpenOptionsAnonymousExt::anonymous_in) opens a [`LinkableFile`] to write to.
+//! - [`anonymous_beside`](OpenOptionsAnonymousExt::anonymous_beside) opens one beside a path, and
+//!   [`LinkableFile::new_at`] in a directory that is held open.
+//! - [`LinkableFile::try_from`] takes over an unnamed file that was opened elsewhere.
 //! - [`LinkableFile::publish`] never replaces a file; [`LinkableFile::replace`] does.
-//! - [`PublishOptions`] sets the [`Durability`], and allows a copy on another mount.
+//! - [`PublishOptions`] chooses what the file survives ([`Durability`]), what it keeps of the file
+//!   that it replaces ([`Preserve`]), what happens to a symlink ([`Symlinks`]), and more.
 //! - [`PublishBatch`] publishes thousands of files with a few flushes.
 //! - [`PublishError`] gives the file back, and [`PublishErrorKind`] is the cause.
 //! - [`scratch_in`](OpenOptionsAnonymousExt::scratch_in) opens a file that never gets a name.
+//! - [`remove_stale`] removes what killed processes have left, and [`is_temporary_name`] recognises
+//!   it.
 //! - [`platforms`] lists what differs between kernels, file systems and operating systems.
 #![deny(unsafe_code)]
 
 mod backend;
+pub mod cookbook;
 mod custom_flags;
 mod error;
 mod error_kind;
@@ -44,10 +52,12 @@ mod on_windows;
 mod open_options;
 pub mod platforms;
 mod publish;
+mod stale;
 mod sys;
 mod target;
 mod write;
 
+pub use backend::is_temporary_name;
 pub use error::PublishError;
 pub use error_kind::PublishErrorKind;
 pub use linkable_file::LinkableFile;
@@ -56,6 +66,7 @@ pub use open_options::OpenOptionsAnonymousExt;
 pub use publish::{
     BatchProgress, BatchReport, Durability, PublishBatch, PublishOptions, SyncMethod,
 };
+pub use stale::remove_stale;
 pub use target::Symlinks;
 pub use write::write;
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::backend::Backend;
 use crate::error_kind::{PublishErrorKind, Reason};
-use crate::io_error::cannot_reopen;
+use crate::io_error::{cannot_reopen, explain};
 use crate::sys::{self, Access, Errno, FileId, OpenDirectory};
 use crate::target::Target;
 
@@ -22,7 +22,11 @@ use crate::target::Target;
 /// [`is_anonymous`](Self::is_anonymous) then returns `false`. A process leaves that name behind if
 /// it is killed, or if it calls [`std::process::exit`], which drops nothing.
 ///
-/// If you convert it into a [`File`] or an [`OwnedFd`](std::os::unix::io::OwnedFd), you can no longer publish it, and its
+/// An unnamed file that was opened elsewhere, for example by another process, becomes a
+/// `LinkableFile` with [`try_from`](#impl-TryFrom%3CFile%3E-for-LinkableFile).
+///
+/// If you convert it into a [`File`] or an [`OwnedFd`](std::os::unix::io::OwnedFd), you can no
+/// longer publish it, and its
 /// temporary name, if it has one, is removed.
 ///
 /// # Examples
@@ -47,6 +51,8 @@ use crate::target::Target;
 /// assert_eq!(fs::read_to_string(dir.join("motto"))?, "all or nothing\n");
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "NamedTempFile")]
+#[doc(alias = "AtomicWriteFile")]
 #[must_use = "a file that is dropped before it is published is lost"]
 pub struct LinkableFile {
     file: File,
@@ -169,6 +175,13 @@ impl LinkableFile {
         self.backend.reopen(&self.file, access)
     }
 
+    /// The file, the moment of [`Self::errors_seen_at`], and whether the file was lent.
+    #[allow(dead_code)] // Only Unix needs it.
+    pub(crate) fn inner_mut(&mut self) -> (&mut File, &mut Instant, bool) {
+        let lent = *self.lent.get_mut();
+        (&mut self.file, &mut self.errors_seen_at, lent)
+    }
+
     /// Whether there was a temporary name that is no longer the file's.
     pub(crate) fn has_lost_its_name(&self) -> bool {
         self.backend.has_lost_its_name()
@@ -202,6 +215,68 @@ impl LinkableFile {
     pub fn as_file_mut(&mut self) -> &mut File {
         self.lent.store(true, Ordering::Relaxed);
         &mut self.file
+    }
+
+    /// Reserves disk space for the first `bytes` bytes of the file.
+    ///
+    /// A full disk is then an error now, and not in the middle of the contents. The length of the
+    /// file does not change, nor do its contents. Space that you do not use stays with the file
+    /// until its length is set ([`File::set_len`]).
+    ///
+    /// # Errors
+    ///
+    /// - `ENOSPC` or `EDQUOT` if there is too little space. A part may stay reserved until the file
+    ///   is dropped.
+    /// - [`Unsupported`](io::ErrorKind::Unsupported) (`EOPNOTSUPP`, `ENOSYS`) where nothing can be
+    ///   reserved: on ext2, ext3, NFS before version 4.2, FAT by FUSE, in some sandboxes. You can
+    ///   ignore this and go on.
+    /// - `EFBIG` if no file can be as long, and the other errors of fallocate(2).
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Calls fallocate(2) with `FALLOC_FL_KEEP_SIZE`. It is always `Unsupported` on other systems
+    /// than Linux and Android.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::OpenOptions;
+    /// use std::io::{self, Write};
+    /// use linkable::OpenOptionsAnonymousExt;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("download");
+    /// let size = 1 << 20;
+    /// let mut file = OpenOptions::new().anonymous_beside(&path)?;
+    /// match file.allocate(size) {
+    ///     Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+    ///     reserved => reserved?,
+    /// }
+    /// file.write_all(b"what has arrived so far")?;
+    /// file.publish(&path)?;
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    #[doc(alias = "fallocate")]
+    #[doc(alias = "posix_fallocate")]
+    #[doc(alias = "preallocate")]
+    #[doc(alias = "reserve")]
+    pub fn allocate(&self, bytes: u64) -> io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        sys::allocate(&self.file, bytes).map_err(|errno| {
+            let error = io::Error::from(errno);
+            let (kind, advice) = match errno {
+                Errno::OPNOTSUPP | Errno::NOSYS => (
+                    io::ErrorKind::Unsupported,
+                    "; the file system cannot reserve space, so go on without it",
+                ),
+                Errno::NOSPC | Errno::DQUOT => (error.kind(), "; free some space"),
+                _ => (error.kind(), ""),
+            };
+            let text = format!("cannot reserve {bytes} bytes{advice}");
+            explain(kind, text, error)
+        })
     }
 
     /// Opens the same file again, with its own offset.

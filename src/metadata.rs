@@ -19,7 +19,10 @@ const ALL_PERMISSIONS: u32 = 0o7777;
 /// What a new file takes over from the file that it replaces.
 ///
 /// This is a set: combine its members with `|`. If something cannot be kept, publishing fails, and
-/// the existing file stays; with [`where_possible`](Self::where_possible) it goes on without.
+/// the existing file stays. With [`where_possible`](Self::where_possible), publishing continues
+/// without it.
+///
+/// See [`platforms`](crate::platforms#mode-owner-and-attributes) for what depends on the system.
 ///
 /// # Examples
 ///
@@ -58,22 +61,26 @@ impl Preserve {
     /// are in.
     pub const OWNER: Self = Self(2);
     /// The extended attributes, with the access control list and the security label: xattr(7),
-    /// acl(5).
+    /// acl(5). An access control list brings its permissions of owner, group and others with it.
     ///
     /// File capabilities and the hashes of IMA and EVM are left out, because they belong to the old
-    /// contents. The kernel also removes capabilities when a file is written. The flags of chattr(1)
-    /// are not attributes in this sense.
+    /// contents. The kernel also removes capabilities when a file is written. The flags of
+    /// chattr(1) are not attributes in this sense.
+    ///
+    /// On other systems than Linux and Android they are never kept, which is no error.
     pub const ATTRIBUTES: Self = Self(4);
     /// All of these.
     pub const ALL: Self = Self(Self::MODE.0 | Self::OWNER.0 | Self::ATTRIBUTES.0);
 
     const WHERE_POSSIBLE: u8 = 0x80;
 
-    /// Returns the same set, but what the system does not let the process keep is left out.
+    /// Returns the same set, which leaves out what the system does not let the process keep.
     ///
-    /// Nobody gets more access by that: if the group cannot be kept, it has only the permissions
-    /// that everybody has, and nobody has more than the lost group had. The same holds for the
-    /// owner. Anything but a refusal is still an error, such as a full disk.
+    /// Nobody gets more access by that. If the group cannot be kept, the new group and all others
+    /// get only what both the old group and all others had. If the owner cannot be kept, they get
+    /// nothing that the old owner did not have.
+    ///
+    /// Any other failure is still an error, such as a full disk.
     #[must_use]
     pub const fn where_possible(self) -> Self {
         Self(self.0 | Self::WHERE_POSSIBLE)

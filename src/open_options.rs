@@ -8,12 +8,13 @@ use crate::backend::Backend;
 use crate::custom_flags::CustomFlags;
 use crate::io_error::cannot_create;
 use crate::linkable_file::LinkableFile;
+use crate::target;
 
 /// Opens anonymous files, as an extension of [`std::fs::OpenOptions`].
 ///
 /// An anonymous file has no name: no directory lists it, and nobody can open it by a path.
 ///
-/// Both methods open the file at once, like [`OpenOptions::open`], and do not change the options:
+/// All methods open the file at once, like [`OpenOptions::open`], and do not change the options:
 ///
 /// - The file is always opened for writing. [`read`](OpenOptions::read) and
 ///   [`append`](OpenOptions::append) work as usual.
@@ -39,7 +40,7 @@ use crate::linkable_file::LinkableFile;
 /// - `ENOSPC`, `EDQUOT`, `EMFILE`, and others.
 ///
 /// Returns [`InvalidInput`](io::ErrorKind::InvalidInput) if the custom flags contain `O_PATH` or,
-/// for `anonymous_in`, `O_EXCL`.
+/// for a file to be published, `O_EXCL`.
 ///
 /// Returns [`Unsupported`](io::ErrorKind::Unsupported) if custom flags are set and cannot be read.
 /// They can be read only from the `Debug` text of the options, and a later version of std may not
@@ -88,6 +89,34 @@ pub trait OpenOptionsAnonymousExt: sealed::Sealed {
     #[doc(alias = "tempfile")]
     fn anonymous_in<P: AsRef<Path>>(&self, dir: P) -> io::Result<LinkableFile>;
 
+    /// Opens a new anonymous file in the directory that holds `path`, to be published there later.
+    ///
+    /// That directory is everything up to the last slash of `path`, or the current directory if
+    /// there is no slash. Nothing needs to exist at `path`, and a symlink there is not followed.
+    ///
+    /// # Errors
+    ///
+    /// See [the trait](OpenOptionsAnonymousExt#errors).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::OpenOptions;
+    /// use std::io::Write;
+    /// use linkable::OpenOptionsAnonymousExt;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("report.txt");
+    /// let mut report = OpenOptions::new().anonymous_beside(&path)?;
+    /// report.write_all(b"all is well")?;
+    /// report.replace(&path)?;
+    /// # assert_eq!(std::fs::read(&path)?, b"all is well");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "O_TMPFILE")]
+    #[doc(alias = "parent")]
+    fn anonymous_beside<P: AsRef<Path>>(&self, path: P) -> io::Result<LinkableFile>;
+
     /// Opens a new anonymous file in `dir` that can never be published.
     ///
     /// Use it as scratch space: the file is gone when it is closed. The kernel never links it
@@ -122,6 +151,10 @@ impl OpenOptionsAnonymousExt for OpenOptions {
     fn anonymous_in<P: AsRef<Path>>(&self, dir: P) -> io::Result<LinkableFile> {
         let dir = or_current(dir.as_ref());
         anonymous_in(self, dir).map_err(|error| cannot_create(error, dir))
+    }
+
+    fn anonymous_beside<P: AsRef<Path>>(&self, path: P) -> io::Result<LinkableFile> {
+        self.anonymous_in(target::parent(path.as_ref()))
     }
 
     fn scratch_in<P: AsRef<Path>>(&self, dir: P) -> io::Result<File> {

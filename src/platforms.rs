@@ -49,7 +49,9 @@
 //! where nothing may be removed or renamed: in an append-only directory (chattr(1) `+a`), and under
 //! Landlock without `REMOVE_FILE`.
 //!
-//! You can remove temporary names while no program that creates them is running.
+//! [`remove_stale`](crate::remove_stale) removes temporary names that nobody holds.
+//! [`is_temporary_name`](crate::is_temporary_name) recognises them. You can also remove them while
+//! no program that creates them is running.
 //!
 //! # File systems
 //!
@@ -71,6 +73,26 @@
 //! | ZFS | each link of an anonymous file waits for a transaction group |
 //!
 //! See [`Durability`] for what a power cut leaves on each file system.
+//!
+//! # Mode, owner and attributes
+//!
+//! What [`write()`] and [`Preserve`] keep of a replaced file depends on the system and on the
+//! rights of the process:
+//!
+//! | | Linux | other systems |
+//! |---|---|---|
+//! | mode | kept | kept |
+//! | group | kept if the process is in it, or has `CAP_CHOWN` | kept if chown(2) allows it |
+//! | owner | kept if it is the process's own, or with `CAP_CHOWN` | kept if chown(2) allows it |
+//! | extended attributes | kept: `user.*` by anyone, `security.*` and `trusted.*` with the rights of xattr(7) | never kept, which is no error |
+//! | access control list | kept | never kept, which is no error |
+//! | file capabilities, hashes of IMA and EVM | never kept: they belong to the old contents | |
+//! | times, flags of chattr(1), hard links | never kept | never kept |
+//!
+//! Where something else may not be kept, [`Preserve`] makes publishing fail, unless you add
+//! [`where_possible`], as [`write()`] does. On an Android device, the same holds as on Linux.
+//!
+//! A file system without extended attributes or access control lists has none to keep.
 //!
 //! # Kernels
 //!
@@ -94,7 +116,10 @@
 //! [`Durability`]: crate::Durability
 //! [`ProcUnavailable`]: crate::PublishErrorKind::ProcUnavailable
 //! [`Unsupported`]: crate::PublishErrorKind::Unsupported
+//! [`Preserve`]: crate::Preserve
 //! [`anonymous_in`]: crate::OpenOptionsAnonymousExt::anonymous_in
 //! [`is_anonymous`]: crate::LinkableFile::is_anonymous
 //! [`publish`]: crate::LinkableFile::publish
 //! [`replace`]: crate::LinkableFile::replace
+//! [`where_possible`]: crate::Preserve::where_possible
+//! [`write()`]: crate::write()

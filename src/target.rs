@@ -16,6 +16,9 @@ pub(crate) use crate::sys::parent;
 
 /// What to do if the path at which a file is published is a symlink.
 ///
+/// This is about the last part of the path only. Symlinks among its directories are always
+/// followed.
+///
 /// # Examples
 ///
 /// ```

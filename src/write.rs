@@ -19,22 +19,24 @@ use crate::sys;
 /// As with `std::fs::write`:
 ///
 /// - An existing file keeps its mode, access control list and extended attributes, and its owner
-///   where the process may set that. Nobody gets more access than they had, at no moment.
-/// - A symlink is followed, also if it leads to no file yet.
+///   where the process may set that. At no moment does anybody get more access than they had.
+/// - A symlink is followed, even if it leads to no file yet.
 /// - A directory is an error. A new file has the mode `0o666` less the umask.
 ///
 /// Unlike `std::fs::write`:
 ///
-/// - It takes permission to create files in the directory, and none on the existing file.
+/// - It needs permission to create files in the directory, and no permission on the existing file.
 /// - A device, FIFO or socket is an error.
 /// - Other hard links of the old file keep the old contents.
-/// - If the owner or the group cannot be kept, the new file belongs to the process. The set-user-ID
-///   or set-group-ID bit goes with it, and so do permissions of the group that others do not have.
+/// - If the owner or the group cannot be kept, the new file has those of the process. It then loses
+///   the set-user-ID or set-group-ID bit, and some permissions: see [`Preserve::where_possible`].
 ///
 /// For other rules, call [`PublishOptions::write`]: this is the same with
 /// [`replace(true)`](PublishOptions::replace),
 /// [`symlinks(Symlinks::Follow)`](PublishOptions::symlinks) and
 /// [`preserve(Preserve::ALL.where_possible())`](PublishOptions::preserve).
+///
+/// [`Preserve::where_possible`]: crate::Preserve::where_possible
 ///
 /// # Errors
 ///
@@ -78,6 +80,10 @@ impl PublishOptions {
     /// As with [`write()`](crate::write()). Without [`replace(true)`](Self::replace), an existing
     /// file is [`AlreadyExists`](io::ErrorKind::AlreadyExists).
     ///
+    /// With [`Durability::Full`](crate::Durability::Full), an error can also mean that the file is
+    /// published but not durable. Its text says so. To tell the two apart in a program, open the
+    /// file and call [`publish`](Self::publish).
+    ///
     /// # Examples
     ///
     /// ```
@@ -102,11 +108,11 @@ impl PublishOptions {
         Ok(())
     }
 
-    /// Lets `write` write a file, and publishes it at `path`, in one step.
+    /// Writes a file with a closure, and publishes it at `path`, in one step.
     ///
-    /// This is [`write`](Self::write) for contents that are not in memory. If `write` returns an
-    /// error or panics, nothing is published and nothing is left behind. An error of the last,
-    /// buffered bytes is also returned. What `write` returns is returned at the end.
+    /// This is [`write`](Self::write) for contents that are not in memory. It returns what the
+    /// closure returns. If the closure returns an error or panics, nothing is published and nothing
+    /// is left behind. The same holds if the last, buffered bytes cannot be written.
     ///
     /// # Errors
     ///
@@ -147,13 +153,14 @@ impl PublishOptions {
         Ok(written)
     }
 
-    /// Opens a file where it belongs. Nobody has more access to it than to the one that it replaces.
+    /// Opens a file where it belongs. Nobody has more access to it than to the one that it
+    /// replaces.
     fn open_for(&self, path: &Path) -> io::Result<LinkableFile> {
-        let place = self.place_of(path)?;
+        let destination = self.destination_of(path)?;
         let mut options = OpenOptions::new();
-        if place.takes_permissions {
+        if destination.takes_permissions {
             sys::for_owner_only(&mut options);
         }
-        options.read(true).anonymous_in(place.directory)
+        options.read(true).anonymous_in(destination.directory)
     }
 }

@@ -3,11 +3,11 @@
 mod common;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::Command;
 
-use common::{fails, file_in, names, on_both_routes, on_disk, on_overlay, refused, Bed};
+use common::{errno_in, fails, file_in, names, on_both_routes, on_disk, on_overlay, refused, Bed};
 use linkable::{OpenOptionsAnonymousExt, PublishErrorKind::Other};
 use testbed::{FileSystem, Kind, Mounted};
 
@@ -20,6 +20,8 @@ on_both_routes! {
     a_full_ext4_keeps_the_old_file_and_can_still_publish,
     #[ignore = "needs root and mkfs.ext4, to mount"]
     an_ext4_without_free_inodes_is_enospc,
+    #[ignore = "needs root and mkfs.ext4, to mount"]
+    on_a_full_disk_space_cannot_be_reserved,
     #[ignore = "needs root and mkfs.btrfs, to mount"]
     an_exceeded_quota_is_reported_and_the_file_given_back,
     #[ignore = "needs root, to mount"]
@@ -92,6 +94,32 @@ fn an_ext4_without_free_inodes_is_enospc(bed: &Bed) {
         assert_eq!(fs::read_to_string(disk.join("0")).unwrap(), "the last");
         assert!(!names(disk).iter().any(|name| name.contains("linkable")));
     });
+}
+
+fn on_a_full_disk_space_cannot_be_reserved(bed: &Bed) {
+    for disk in [
+        FileSystem::from(Kind::Tmpfs).options("size=8m"),
+        FileSystem::from(Kind::Ext4).size(8 << 20),
+    ] {
+        on_disk(bed, disk, |disk| {
+            let path = disk.join("file");
+            fs::write(&path, "old").unwrap();
+            let large = file_in(disk, "too large");
+            let error = large.allocate(16 << 20).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::StorageFull);
+            assert_eq!(errno_in(&error), Some(libc::ENOSPC));
+            assert!(error.to_string().contains("16777216 bytes"), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+            drop(large);
+            // All of the space is free again, and what is reserved is the file's.
+            let mut file = file_in(disk, "");
+            file.allocate(1 << 20).unwrap();
+            fill(&disk.join("rest"), 4096);
+            file.write_all(&vec![b'x'; 1 << 20]).unwrap();
+            file.replace(&path).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().len(), 1 << 20);
+        });
+    }
 }
 
 /// A name takes room, too.

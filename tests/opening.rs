@@ -4,6 +4,7 @@ mod common;
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{symlink, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -28,6 +29,7 @@ on_both_routes! {
     custom_flags_are_honoured,
     o_excl_and_o_path_are_refused,
     an_empty_directory_path_is_the_current_directory,
+    a_file_beside_a_path_is_opened_in_the_directory_of_the_path,
     a_bad_directory_is_reported_with_its_errno,
     o_nofollow_applies_to_the_directory,
     a_dropped_file_leaves_nothing,
@@ -216,6 +218,37 @@ fn an_empty_directory_path_is_the_current_directory(bed: &Bed) {
     file.publish(path).unwrap();
     drop(OpenOptions::new().scratch_in(parent).unwrap());
     bed.holds_only("new", "whole");
+}
+
+fn a_file_beside_a_path_is_opened_in_the_directory_of_the_path(bed: &Bed) {
+    testbed::own_fs();
+    let [dir, elsewhere] = ["dir", "elsewhere"].map(|name| bed.path(name));
+    fs::create_dir(&dir).unwrap();
+    fs::create_dir(&elsewhere).unwrap();
+    symlink(elsewhere.join("file"), dir.join("link")).unwrap();
+    symlink("dir", bed.path("alias")).unwrap();
+    std::env::set_current_dir(&dir).unwrap();
+    for (path, parent) in [
+        (bed.path("file"), bed.dir()),
+        (dir.join("missing"), &dir),
+        (dir.join("link"), &dir),
+        (bed.path("alias/file"), &dir),
+        (dir.join("sub/../file"), &dir),
+        ("bare".into(), &dir),
+        ("".into(), &dir),
+        ("../file".into(), bed.dir()),
+    ] {
+        let _sub = fs::create_dir(dir.join("sub"));
+        let file = OpenOptions::new().anonymous_beside(&path).unwrap();
+        assert_eq!(file.is_anonymous(), bed.is_anonymous());
+        let shown = fs::read_link(format!("/proc/thread-self/fd/{}", file.as_raw_fd())).unwrap();
+        let parent = parent.canonicalize().unwrap();
+        assert_eq!(shown.parent(), Some(&*parent), "{path:?}: {shown:?}");
+    }
+    let missing = OpenOptions::new().anonymous_beside(bed.path("missing/file"));
+    fails(missing, libc::ENOENT);
+    let no_directory = OpenOptions::new().anonymous_beside("/dev/null/file");
+    fails(no_directory, libc::ENOTDIR);
 }
 
 fn a_bad_directory_is_reported_with_its_errno(bed: &Bed) {

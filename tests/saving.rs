@@ -441,6 +441,13 @@ fn attributes_alone_bring_no_mode(bed: &Bed) {
 }
 
 fn nothing_is_preserved_of_an_absent_file_or_a_symlink(bed: &Bed) {
+    fs::write(bed.path("std"), "").unwrap();
+    symlink("nowhere", bed.path("ours")).unwrap();
+    preserving(Preserve::ALL)
+        .write(bed.path("ours"), "")
+        .unwrap();
+    assert_eq!(mode(&bed.path("ours")), mode(&bed.path("std")));
+
     let own = || {
         OpenOptions::new()
             .mode(0o600)

@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 use camino::Utf8PathBuf;
 
 use self::named::Named;
+pub use self::temporary_name::is_temporary_name;
 use crate::custom_flags::CustomFlags;
-use crate::sys::{self, Access, Errno, FileId, OpenDirectory};
+use crate::sys::{self, Access, Dir, Errno, FileId, OpenDirectory};
 use crate::target::Target;
 
 #[derive(Debug)]
@@ -37,18 +38,32 @@ impl Backend {
         flags: CustomFlags,
         directory: &Path,
     ) -> io::Result<(File, Self)> {
-        match sys::open_unnamed(options, flags.for_unnamed(), directory) {
-            Err(error) if is_unsupported(&error) && !flags.demand_unnamed() => {
-                let (file, named) = Named::create(options, flags, directory)?;
-                Ok((file, Self::named(named)))
-            }
-            Ok(file) if sys::unnamed_harms(&file) && !flags.demand_unnamed() => {
-                drop(file);
-                let (file, named) = Named::create(options, flags, directory)?;
-                Ok((file, Self::named(named)))
-            }
-            opened => Ok((opened?, Self::Unnamed)),
+        let unnamed = sys::open_unnamed(options, flags.for_unnamed(), directory);
+        if flags.demand_unnamed() {
+            return Ok((unnamed?, Self::Unnamed));
         }
+        Self::unnamed_or(unnamed, || Named::create(options, flags, directory))
+    }
+
+    /// The same in a directory that is held open, for reading and writing.
+    pub(crate) fn open_at(directory: Dir<'_>) -> io::Result<(File, Self)> {
+        Self::unnamed_or(sys::open_unnamed_at(directory), || {
+            Named::create_at(directory)
+        })
+    }
+
+    /// The unnamed file, or a named one where unnamed files are unsupported or do harm.
+    fn unnamed_or(
+        unnamed: io::Result<File>,
+        create_named: impl FnOnce() -> io::Result<(File, Named)>,
+    ) -> io::Result<(File, Self)> {
+        match unnamed {
+            Err(error) if is_unsupported(&error) => {}
+            Ok(file) if sys::unnamed_harms(&file) => drop(file),
+            unnamed => return Ok((unnamed?, Self::Unnamed)),
+        }
+        let (file, named) = create_named()?;
+        Ok((file, Self::named(named)))
     }
 
     /// Opens a new file with a temporary name, even where an unnamed one is supported.

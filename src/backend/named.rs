@@ -69,19 +69,24 @@ impl Named {
                 .map_err(|_| error),
             opened => opened,
         };
-        let file = opened.map_err(|error| {
-            if Errno::from_io_error(&error) != Some(Errno::EXIST) {
-                sys::remove_empty(held.as_dir(), name);
-            }
-            error
-        })?;
-        let id = FileId::of(&file).map_err(|errno| {
-            // O_EXCL guarantees that this name is ours.
-            let _ = sys::unlink(held.as_dir(), name.as_str());
-            errno
-        })?;
+        let (file, id) = created(opened, held.as_dir(), name)?;
         let named = Self::confirm_in_directory(id, held, follow, directory, name)?;
         Ok((file, named))
+    }
+
+    /// Creates a file for reading and writing in `directory`, which is held open.
+    pub(super) fn create_at(directory: Dir<'_>) -> io::Result<(File, Self)> {
+        let held = sys::hold_at(directory, Path::new("."))?;
+        let (file, id, path) = with_free_name(|name| {
+            let opened = sys::create_at(held.as_dir(), &name);
+            let (file, id) = created(opened, held.as_dir(), &name)?;
+            Ok((file, id, name.into()))
+        })?;
+        let place = Place {
+            directory: Some(held),
+            path,
+        };
+        Ok((file, Self::new(place, id)))
     }
 
     /// Finds the directory in which the file was just created as `name`: `held`, or the one that
@@ -315,4 +320,24 @@ impl Place {
     fn may_be(&self, id: FileId) -> sys::Result<bool> {
         Ok(self.id()?.map_or(false, |there| there.may_be(id)))
     }
+}
+
+/// Identifies the file that was opened to be created as `name`. Removes what a failure has left.
+fn created(
+    opened: io::Result<File>,
+    directory: Dir<'_>,
+    name: &Utf8Path,
+) -> io::Result<(File, FileId)> {
+    let file = opened.map_err(|error| {
+        if Errno::from_io_error(&error) != Some(Errno::EXIST) {
+            sys::remove_empty(directory, name);
+        }
+        error
+    })?;
+    let id = FileId::of(&file).map_err(|errno| {
+        // O_EXCL guarantees that this name is ours.
+        let _ = sys::unlink(directory, name.as_str());
+        errno
+    })?;
+    Ok((file, id))
 }

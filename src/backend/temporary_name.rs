@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
 use camino::Utf8PathBuf;
@@ -12,6 +13,44 @@ use crate::sys::Errno;
 
 const PREFIX: &str = ".linkable-";
 const SUFFIX: &str = ".tmp";
+
+/// How many random bytes a name has, as two hexadecimal digits each.
+const RANDOM: usize = 8;
+
+/// Returns `true` if the last component of `name` is one of this crate's temporary names.
+///
+/// Such a name is `.linkable-`, 16 lowercase hexadecimal digits, and `.tmp`. Programs that list a
+/// directory can skip these files: see [Temporary names](crate::platforms#temporary-names).
+///
+/// This looks at the name only, not at the file. A name of this form is not proof that this crate
+/// has made the file.
+///
+/// # Examples
+///
+/// ```
+/// use linkable::is_temporary_name;
+///
+/// assert!(is_temporary_name(".linkable-0123456789abcdef.tmp"));
+/// assert!(is_temporary_name("/var/lib/.linkable-0123456789abcdef.tmp"));
+/// assert!(!is_temporary_name("report.tmp"));
+/// ```
+#[doc(alias = "hidden")]
+#[must_use]
+pub fn is_temporary_name<P: AsRef<Path>>(name: P) -> bool {
+    let name = name.as_ref().file_name().unwrap_or_default();
+    // No other character becomes one of these.
+    let name = name.to_string_lossy();
+    let name = name.as_bytes();
+    let random = name
+        .strip_prefix(PREFIX.as_bytes())
+        .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()));
+    random.map_or(false, |random| {
+        random.len() == 2 * RANDOM
+            && random
+                .iter()
+                .all(|digit| b"0123456789abcdef".contains(digit))
+    })
+}
 
 /// How many random names are tried before this fails with `EEXIST`.
 ///
@@ -45,7 +84,7 @@ fn random() -> Utf8PathBuf {
         drawn.set(drawn.get().wrapping_add(1));
         (drawn.get(), drawn as *const Cell<u64>).hash(&mut hasher);
     });
-    let random = hasher.finish().to_be_bytes();
+    let random: [u8; RANDOM] = hasher.finish().to_be_bytes();
     // format! would take a third of the time of a replace in a tmpfs, not counting the kernel's.
     let mut name = String::with_capacity(PREFIX.len() + 2 * random.len() + SUFFIX.len());
     name.push_str(PREFIX);
@@ -56,4 +95,38 @@ fn random() -> Utf8PathBuf {
     }
     name.push_str(SUFFIX);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drawn_name_is_a_temporary_name() {
+        let name = random();
+        assert!(is_temporary_name(&name), "{name}");
+        assert!(is_temporary_name(Path::new("/a/b").join(&name)));
+    }
+
+    #[test]
+    fn other_names_are_no_temporary_names() {
+        for name in [
+            "",
+            ".",
+            "..",
+            "/",
+            ".linkable-.tmp",
+            ".linkable-0123456789abcde.tmp",
+            ".linkable-0123456789abcdef0.tmp",
+            ".linkable-0123456789ABCDEF.tmp",
+            ".linkable-0123456789abcdeg.tmp",
+            ".linkable-0123456789abcdef",
+            ".linkable-0123456789abcdef.tmp~",
+            "linkable-0123456789abcdef.tmp",
+            "a.linkable-0123456789abcdef.tmp",
+            ".linkable-0123456789abcdef.tmp/file",
+        ] {
+            assert!(!is_temporary_name(name), "{name}");
+        }
+    }
 }

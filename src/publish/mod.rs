@@ -12,7 +12,7 @@ use std::io;
 use std::path::Path;
 
 pub use self::batch::{BatchProgress, BatchReport, PublishBatch};
-pub(crate) use self::steps::Place;
+pub(crate) use self::steps::Destination;
 use self::steps::Plan;
 pub use self::sync::{Durability, SyncMethod};
 use crate::error::PublishError;
@@ -118,13 +118,16 @@ impl PublishOptions {
     /// Sets what the file takes over from a regular file that it replaces. The default is
     /// [`Preserve::NONE`].
     ///
-    /// It has no effect without [`replace(true)`](Self::replace), and if nothing is replaced. The
-    /// file gets everything before it appears at its path. Nobody gets more access than they had to
-    /// the existing file, at no moment; but until then the file has the access that you opened it
-    /// with: open it with [`mode(0o600)`](std::os::unix::fs::OpenOptionsExt::mode), as
-    /// [`write`](Self::write) and [`write_with`](Self::write_with) do.
+    /// This has no effect if nothing is replaced. The file gets everything before it appears at its
+    /// path. At no moment does this give anybody more access than they had to the existing file.
     ///
-    /// If publishing fails later, the returned file has already taken it over.
+    /// Until then, the file has the mode with which you opened it. Open it with
+    /// [`mode(0o600)`](std::os::unix::fs::OpenOptionsExt::mode), as [`write`](Self::write) and
+    /// [`write_with`](Self::write_with) do.
+    ///
+    /// If a later step fails, you get the file back with what it has taken over.
+    #[doc(alias = "preserve_mode")]
+    #[doc(alias = "preserve_owner")]
     #[doc(alias = "chown")]
     #[doc(alias = "chmod")]
     #[doc(alias = "xattr")]
@@ -137,8 +140,8 @@ impl PublishOptions {
     /// Also replaces a device, a FIFO or a socket. The default is `false`.
     ///
     /// Without it, that is an error of the kind [`PublishErrorKind::NotARegularFile`], because a
-    /// program that is told to save to `/dev/null` is not to replace it. A directory is never
-    /// replaced.
+    /// program that is told to save to `/dev/null` must not replace the device. A directory is
+    /// never replaced.
     pub fn any_file_type(&mut self, yes: bool) -> &mut Self {
         self.plan.any_file_type = yes;
         self
@@ -146,9 +149,9 @@ impl PublishOptions {
 
     /// Lets the file appear at its path by rename(2), not by linkat(2). The default is `false`.
     ///
-    /// inotify(7) then reports `IN_MOVED_TO`, for which many programs wait that take files out of a
-    /// directory. An anonymous file gets a temporary name first, in the same directory; if the
-    /// process is killed between the two, that name stays.
+    /// inotify(7) then reports `IN_MOVED_TO`. Many programs that take files out of a directory wait
+    /// for that. An anonymous file gets a temporary name in the same directory first, which
+    /// watchers also see, and which stays if the process is killed before the rename.
     #[doc(alias = "inotify")]
     #[doc(alias = "IN_MOVED_TO")]
     pub fn by_rename(&mut self, yes: bool) -> &mut Self {
@@ -157,6 +160,8 @@ impl PublishOptions {
     }
 
     /// Sets what the published file survives. The default is [`Durability::Contents`].
+    #[doc(alias = "fsync")]
+    #[doc(alias = "durable")]
     pub fn durability(&mut self, level: Durability) -> &mut Self {
         self.plan.durability = level;
         self
@@ -231,29 +236,35 @@ impl PublishOptions {
     ///
     /// These are the system calls, in order:
     ///
-    /// 1. With [`Durability::Full`], open(2) of the directory.
-    /// 2. Unless the level is [`Durability::None`], statx(2) of the file, to learn its mount. The
+    /// 1. Unless a symlink is to be [replaced](Symlinks::Replace), statx(2) of the path. To follow
+    ///    one, statx(2) and readlink(2) until its end is found.
+    /// 2. With [`Durability::Full`], open(2) of the directory.
+    /// 3. With [`preserve`](Self::preserve), statx(2) of the path, and if a file is there
+    ///    llistxattr(2) and, as far as needed, lgetxattr(2), fsetxattr(2), fchown(2) and fchmod(2).
+    /// 4. Unless the level is [`Durability::None`], statx(2) of the file, to learn its mount. The
     ///    first time on a mount, the crate asks procfs what the file system guarantees.
-    /// 3. Then sync_file_range(2) or fsync(2) of the file, see [`SyncMethod`]. On some file systems
+    /// 5. Then sync_file_range(2) or fsync(2) of the file, see [`SyncMethod`]. On some file systems
     ///    the file first gets a temporary name, see [`Durability`].
-    /// 4. For an anonymous file, linkat(2) with `AT_EMPTY_PATH`, or through `/proc/thread-self/fd`
-    ///    if the kernel refuses that. To replace, first statx(2) of the path. If something exists
-    ///    there, linkat(2) to a temporary name in the same directory, then rename(2).
+    /// 6. For an anonymous file, linkat(2) with `AT_EMPTY_PATH`, or through `/proc/thread-self/fd`
+    ///    if the kernel refuses that. To replace, first statx(2) of the path, unless that was done
+    ///    above. If something exists there, or with [`by_rename`](Self::by_rename), linkat(2) to a
+    ///    temporary name in the same directory, then rename(2).
     ///
     ///    For a file with a temporary name, renameat2(2) with `RENAME_NOREPLACE`, or linkat(2) and
     ///    unlinkat(2) where that is not supported. To replace, rename(2).
-    /// 5. With [`Durability::Full`], fsync(2) of the directory, and of the directory of the
+    /// 7. With [`Durability::Full`], fsync(2) of the directory, and of the directory of the
     ///    temporary name if that is another one.
     ///
     /// If the process is killed meanwhile, or may not remove files in the directory, a temporary
     /// name can stay: see [Temporary names](crate::platforms#temporary-names).
     ///
     /// inotify(7) reports a file that is linked as `IN_CREATE`. Watchers that wait for
-    /// `IN_MOVED_TO` or `IN_CLOSE_WRITE` miss it. While an anonymous file is written, they see
-    /// `IN_OPEN`, `IN_MODIFY` and `IN_CLOSE_WRITE` of a name such as `#1234`, which does not exist.
+    /// `IN_MOVED_TO` or `IN_CLOSE_WRITE` miss it: see [`by_rename`](Self::by_rename). While an
+    /// anonymous file is written, they see `IN_OPEN`, `IN_MODIFY` and `IN_CLOSE_WRITE` of a name
+    /// such as `#1234`, which does not exist.
     ///
-    /// The kernel does not execute a file that is open for writing (`ETXTBSY`): drop the returned
-    /// [`File`] before you run a published program.
+    /// The kernel does not execute a file that is open for writing (`ETXTBSY`). Call
+    /// [`into_read_only`](LinkableFile::into_read_only) before you publish a program.
     #[doc(alias = "linkat")]
     #[doc(alias = "AT_EMPTY_PATH")]
     #[doc(alias = "RENAME_NOREPLACE")]
@@ -278,8 +289,8 @@ impl PublishOptions {
     }
 
     /// Finds out where to open a file that is to be published at `path`.
-    pub(crate) fn place_of(&self, path: &Path) -> io::Result<Place> {
-        Place::find(self.plan, path).map_err(|failure| failure.into_io_error(path))
+    pub(crate) fn destination_of(&self, path: &Path) -> io::Result<Destination> {
+        Destination::find(self.plan, path).map_err(|failure| failure.into_io_error(path))
     }
 }
 

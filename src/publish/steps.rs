@@ -97,24 +97,25 @@ pub(super) fn publish_one(
 }
 
 /// Where a new file belongs that is to be published at a path.
-pub(crate) struct Place {
+pub(crate) struct Destination {
     /// The directory in which to open it.
     pub(crate) directory: PathBuf,
     /// Whether it will take over the permissions of an existing file.
     pub(crate) takes_permissions: bool,
 }
 
-impl Place {
+impl Destination {
     /// Fails if the plan does not allow what is there.
     pub(super) fn find(plan: Plan, path: &Path) -> Result<Self, Failure> {
         with_final_target(plan, CURRENT, path, |target, mut seen| {
             plan.check_path(target)?;
-            if plan.replace && plan.preserve.contains(Preserve::MODE) {
+            if plan.replace {
                 plan.look(target, &mut seen)?;
             }
             Ok(Self {
                 directory: target.parent().to_owned(),
-                takes_permissions: seen.there().is_some(),
+                takes_permissions: plan.preserve.contains(Preserve::MODE)
+                    && seen.regular_file().is_some(),
             })
         })
     }
@@ -135,6 +136,11 @@ impl Seen {
             Self::There(there) => Some(there),
             Self::NotYet | Self::Nothing => None,
         }
+    }
+
+    fn regular_file(self) -> Option<Status> {
+        let is_regular = |there: &Status| there.file_type() == FileType::RegularFile;
+        self.there().filter(is_regular)
     }
 }
 
@@ -336,12 +342,11 @@ impl Plan {
         if !self.replace || self.preserve.is_empty() {
             return Ok(());
         }
-        match self.look(target, seen)? {
-            Some(there) if there.file_type() == FileType::RegularFile => {
-                metadata::preserve(target, &there, file.inner(), self.preserve)
-                    .map_err(Failure::preserving)
-            }
-            _ => Ok(()),
+        self.look(target, seen)?;
+        match seen.regular_file() {
+            Some(there) => metadata::preserve(target, &there, file.inner(), self.preserve)
+                .map_err(Failure::preserving),
+            None => Ok(()),
         }
     }
 

@@ -13,9 +13,13 @@ mod not_linux;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 mod other;
 #[cfg(unix)]
+mod stale;
+#[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
+#[cfg(unix)]
+pub(crate) mod writers;
 
 use std::fs::File;
 
@@ -30,18 +34,21 @@ use self::not_linux as linux_only;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 use self::other as system;
 #[cfg(unix)]
+pub(crate) use self::stale::remove_stale;
+#[cfg(unix)]
 pub(crate) use self::unix::*;
 #[cfg(windows)]
 pub(crate) use self::windows::*;
 
 pub(crate) use self::linux_only::{
-    attributes, attributes_of, confined_by_apparmor, is_fuse, is_swap_file, link_unnamed,
-    open_unnamed, procfs_shows, start_write_out, syncfs, syncfs_keeps_errors, unnamed_harms,
-    write_out, Acl, Xattrs,
+    allocate, attributes, attributes_of, confined_by_apparmor, is_fuse, is_swap_file, link_unnamed,
+    open_unnamed, open_unnamed_at, procfs_shows, start_write_out, syncfs, syncfs_keeps_errors,
+    unnamed_harms, write_out, Acl, Xattrs,
 };
 #[cfg(unix)]
 pub(crate) use self::system::{
-    most_descriptors, path_of, rename_noreplace, reopen, O_PATH, O_TMPFILE,
+    are_held, check_unnamed, is_written_here, most_descriptors, path_of, rename_noreplace, reopen,
+    O_PATH, O_TMPFILE,
 };
 
 #[cfg(not(any(unix, windows)))]

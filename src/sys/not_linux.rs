@@ -13,6 +13,10 @@ pub(crate) fn open_unnamed(_: &OpenOptions, _flags: RawFlags, _: &Path) -> io::R
     Err(Errno::OPNOTSUPP.into())
 }
 
+pub(crate) fn open_unnamed_at(_: Dir<'_>) -> io::Result<File> {
+    Err(Errno::OPNOTSUPP.into())
+}
+
 pub(crate) fn link_unnamed<N: PathArg + Copy>(_: &File, _: Dir<'_>, _name: N) -> Result<()> {
     Err(Errno::OPNOTSUPP)
 }
@@ -100,6 +104,11 @@ pub(crate) fn is_fuse(_: &File) -> bool {
 
 pub(crate) fn is_swap_file(_: FileId) -> bool {
     false
+}
+
+/// Not written for these systems, where it would change the length of the file.
+pub(crate) fn allocate(_: &File, _bytes: u64) -> Result<()> {
+    Err(Errno::OPNOTSUPP)
 }
 
 pub(crate) fn syncfs(_: &File) -> Result<()> {

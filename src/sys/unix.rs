@@ -241,6 +241,14 @@ pub(crate) fn link<P: PathArg + Copy>(
     retry(|| linkat(from, old, to, new, AtFlags::empty()))
 }
 
+/// Creates a file for reading and writing, if nothing exists there.
+pub(crate) fn create_at(directory: Dir<'_>, name: &Utf8Path) -> io::Result<File> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    let flags = flags | OFlags::RDWR | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o666);
+    Ok(retry_on_intr(|| openat(directory, name.as_str(), flags, mode))?.into())
+}
+
 /// Gives a file another name, and replaces what has that name.
 pub(crate) fn rename<P: PathArg + Copy>(
     from: Dir<'_>,

@@ -6,6 +6,7 @@
 
 mod errno;
 mod path;
+mod stale;
 
 use std::borrow::Cow;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -22,6 +23,7 @@ pub(crate) use self::path::{
     as_path, last_part, must_be_directory, parent, path_from_raw, raw_path, sibling, special_name,
     with_raw_path,
 };
+pub(crate) use self::stale::remove_stale;
 use super::Access;
 
 /// What a path is relative to; the current directory if `None`.
@@ -175,6 +177,13 @@ pub(crate) fn is_removed(base: Dir<'_>, directory: &Path) -> Result<bool> {
 
 pub(crate) fn link<P: PathArg>(from: Dir<'_>, old: P, to: Dir<'_>, new: &RawPath) -> Result<()> {
     Ok(fs::hard_link(from.join(&old), to.join(new))?)
+}
+
+/// Creates a file for reading and writing, if nothing exists there.
+pub(crate) fn create_at(directory: Dir<'_>, name: &Utf8Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    options.open(directory.join(name.as_std_path()))
 }
 
 /// Gives a file another name, and replaces what has that name.

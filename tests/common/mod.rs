@@ -4,6 +4,7 @@
 
 pub mod trace;
 
+use std::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
@@ -160,6 +161,12 @@ pub fn fails<T>(outcome: io::Result<T>, errno: i32) {
     assert_eq!(testbed::errno(&error), Some(errno), "{error}");
 }
 
+/// The errno in an error that explains it.
+pub fn errno_in(error: &io::Error) -> Option<i32> {
+    let source = error.source()?.downcast_ref::<io::Error>()?;
+    source.raw_os_error()
+}
+
 /// A new file in a directory other than the bed's own.
 pub fn file_in(dir: &Path, contents: &str) -> LinkableFile {
     let mut file = OpenOptions::new().read(true).anonymous_in(dir).unwrap();
@@ -167,10 +174,14 @@ pub fn file_in(dir: &Path, contents: &str) -> LinkableFile {
     file
 }
 
+/// A path that leads to an open file.
+pub fn path_of(file: &impl AsRawFd) -> PathBuf {
+    format!("/proc/thread-self/fd/{}", file.as_raw_fd()).into()
+}
+
 /// Links an open file without the library, through procfs.
 pub fn link_by_hand(file: &impl AsRawFd, path: &Path) -> rustix::io::Result<()> {
-    let procfs = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
-    linkat(CWD, procfs, CWD, path, AtFlags::SYMLINK_FOLLOW)
+    linkat(CWD, path_of(file), CWD, path, AtFlags::SYMLINK_FOLLOW)
 }
 
 pub fn publishes_and_replaces(bed: &Bed) {

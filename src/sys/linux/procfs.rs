@@ -10,7 +10,7 @@ use std::os::unix::io::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{open, AtFlags, Mode, OFlags, CWD};
+use rustix::fs::{open, readlinkat, AtFlags, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
 use crate::sys::{Access, Dir, FileId};
@@ -67,6 +67,27 @@ pub(crate) fn shows(file: &File) -> bool {
         FileId::at(CWD, path.as_bytes(), AtFlags::empty())
     });
     matches!((shown, FileId::of(file)), (Ok(shown), Ok(own)) if shown == own)
+}
+
+/// What the link of an open file says, which ends in the name of the file; `None` if procfs does
+/// not show this very file.
+pub(super) fn link_text(file: &File) -> Option<Vec<u8>> {
+    if !shows(file) {
+        return None;
+    }
+    let text = with_path(file, |path| readlinkat(CWD, path.as_bytes(), Vec::new()));
+    Some(text.ok()?.into_bytes())
+}
+
+/// Whether a link says that the file was opened without a name. It still says so after the file got
+/// one.
+pub(super) fn shows_unnamed(text: &[u8]) -> bool {
+    // `#` and the number of the inode.
+    let name = text.rsplit(|&byte| byte == b'/').next();
+    let number = name
+        .and_then(|name| name.strip_prefix(b"#"))
+        .and_then(|name| name.strip_suffix(b" (deleted)"));
+    number.map_or(false, |number| number.iter().all(u8::is_ascii_digit))
 }
 
 /// Opens the same file again, with its own offset.

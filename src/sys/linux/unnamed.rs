@@ -7,8 +7,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{fchmod, fgetxattr, fstat, linkat, unlinkat, AtFlags, Mode, CWD};
-use rustix::io::Errno;
+use rustix::fs::{
+    fchmod, fcntl_getfl, fgetxattr, fstat, linkat, openat, unlinkat, AtFlags, FileType, Mode,
+    OFlags, CWD,
+};
+use rustix::io::{retry_on_intr, Errno};
 use rustix::path::Arg;
 
 use super::kernel;
@@ -21,10 +24,6 @@ static NO_O_TMPFILE: AtomicBool = AtomicBool::new(false);
 
 /// Opens a new file in `directory`, with the caller's own options and these flags.
 pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::Result<File> {
-    // Android's policy denies link(2) to applications, so a file could never get a name.
-    if cfg!(target_os = "android") || NO_O_TMPFILE.load(Ordering::Relaxed) {
-        return Err(Errno::OPNOTSUPP.into());
-    }
     let mut options = options.clone();
     options
         .write(true)
@@ -33,7 +32,25 @@ pub(crate) fn open(options: &OpenOptions, flags: i32, directory: &Path) -> io::R
         .create_new(false)
         .truncate(false)
         .custom_flags(flags);
-    let file = options.open(directory).map_err(|error| {
+    open_by(|| options.open(directory))
+}
+
+/// Opens a new file for reading and writing in `directory`, which is held open.
+pub(crate) fn open_at(directory: BorrowedFd<'_>) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o666);
+    open_by(|| {
+        let opened = retry_on_intr(|| openat(directory, ".", flags, mode));
+        Ok(File::from(opened?))
+    })
+}
+
+fn open_by(open: impl FnOnce() -> io::Result<File>) -> io::Result<File> {
+    // Android's policy denies link(2) to applications, so a file could never get a name.
+    if cfg!(target_os = "android") || NO_O_TMPFILE.load(Ordering::Relaxed) {
+        return Err(Errno::OPNOTSUPP.into());
+    }
+    let file = open().map_err(|error| {
         // Support is a fact of one mount, and is not remembered. That of the kernel is.
         let unknown = Errno::from_io_error(&error) == Some(Errno::ISDIR);
         if unknown && kernel::is_before(3, 11) == Some(true) {
@@ -67,6 +84,45 @@ fn apply_umask(file: &File) -> rustix::io::Result<()> {
         fchmod(file, mode - umask)?;
     }
     Ok(())
+}
+
+/// Fails with `InvalidInput` if the file cannot be an unnamed one that can still get a name.
+///
+/// Whether it was opened with `O_EXCL`, or had a name and lost it, cannot be found out.
+pub(crate) fn check_unnamed(file: &File) -> io::Result<()> {
+    let refuse = |text| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    let flags = fcntl_getfl(file)?;
+    if flags.contains(OFlags::PATH) {
+        return refuse(
+            "a descriptor with O_PATH cannot be published; open the file for reading or writing",
+        );
+    }
+    let stat = fstat(file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return refuse("only a regular file can be published; open one with O_TMPFILE");
+    }
+    if stat.st_nlink != 0 {
+        return refuse(
+            "the file already has a name; rename it by that name, or open a new file with \
+             O_TMPFILE",
+        );
+    }
+    if was_opened_unnamed(file, flags) == Some(false) {
+        return refuse(
+            "the file was deleted, and a deleted file can never get a name again; open a new file \
+             with O_TMPFILE",
+        );
+    }
+    Ok(())
+}
+
+/// Whether the file was opened with `O_TMPFILE`; `None` if that cannot be found out.
+fn was_opened_unnamed(file: &File, flags: OFlags) -> Option<bool> {
+    if flags.contains(OFlags::TMPFILE - OFlags::DIRECTORY) {
+        return Some(true);
+    }
+    // A descriptor that was opened once more does not have the flag.
+    procfs::link_text(file).map(|text| procfs::shows_unnamed(&text))
 }
 
 /// A way to name an unnamed file.

@@ -73,9 +73,12 @@ impl<'a> Xattrs<'a> {
         let names = list[..length].split(|&byte| byte == 0);
         for name in names.filter(|name| !name.is_empty() && *name != ACL.as_bytes()) {
             if wanted(name) {
-                let copied = self.get(name, &mut value).and_then(|length| {
-                    fsetxattr(copy, name, &value[..length], XattrFlags::empty())
-                });
+                let copied = match self.get(name, &mut value) {
+                    Ok(length) => fsetxattr(copy, name, &value[..length], XattrFlags::empty()),
+                    // It has gone since.
+                    Err(Errno::NODATA) => Ok(()),
+                    Err(errno) => Err(errno),
+                };
                 tolerate(name, copied)?;
             }
         }

@@ -13,6 +13,7 @@ mod opening;
 mod publishing;
 mod races;
 mod replacing;
+mod stale;
 mod writing;
 
 use std::fs::OpenOptions;
