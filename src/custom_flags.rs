@@ -15,6 +15,9 @@ use crate::sys::{
 pub(crate) struct CustomFlags(RawFlags);
 
 impl CustomFlags {
+    /// Those of options on which none was set.
+    pub(crate) const NONE: Self = Self(0);
+
     /// The flags in `options`; an error if a new file cannot be opened for writing with them.
     pub(crate) fn of(options: &OpenOptions) -> io::Result<Self> {
         let flags = debug_text::read(options).ok_or_else(|| {

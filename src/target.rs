@@ -92,8 +92,8 @@ impl<'a> Target<'a> {
     where
         'a: 'b,
     {
-        match (parent, sys::last_part(self.path)) {
-            (Some(parent), Some(last)) => Target {
+        match parent.map(|parent| (parent, sys::last_part(self.path))) {
+            Some((parent, Some(last))) => Target {
                 base: self.base,
                 held: Some(parent.as_dir()),
                 relative: last,

@@ -6,9 +6,11 @@ use std::path::Path;
 
 use crate::io_error::cannot_write;
 use crate::linkable_file::LinkableFile;
-use crate::open_options::OpenOptionsAnonymousExt;
+use crate::open_options::anonymous_without_flags;
 use crate::publish::PublishOptions;
 use crate::sys;
+#[cfg(doc)]
+use crate::OpenOptionsAnonymousExt;
 
 /// Writes a file in one step: [`std::fs::write`], but atomic.
 ///
@@ -161,6 +163,6 @@ impl PublishOptions {
         if destination.takes_permissions {
             sys::for_owner_only(&mut options);
         }
-        options.read(true).anonymous_in(destination.directory)
+        anonymous_without_flags(options.read(true), &destination.directory)
     }
 }

@@ -46,6 +46,7 @@ impl Backend {
     }
 
     /// The same in a directory that is held open, for reading and writing.
+    #[allow(dead_code)] // Only Unix needs it.
     pub(crate) fn open_at(directory: Dir<'_>) -> io::Result<(File, Self)> {
         Self::unnamed_or(sys::open_unnamed_at(directory), || {
             Named::create_at(directory)

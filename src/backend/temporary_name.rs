@@ -71,20 +71,26 @@ pub(super) fn with_free_name<T>(
     Err(Errno::EXIST.into())
 }
 
-thread_local!(static DRAWN: Cell<u64> = const { Cell::new(0) });
+thread_local!(static STATE: Cell<u64> = const { Cell::new(0) });
 
 /// A name that is hidden and recognisable, and short even if the name of the target is long.
 ///
 /// It only has to differ from others. Guessing it is of no use, because the file is created with
-/// `O_EXCL`. The time, the thread and a number are enough, and take no system call.
+/// `O_EXCL`. So each thread starts with the time and its own address, and goes on by SplitMix64.
 fn random() -> Utf8PathBuf {
-    let mut hasher = DefaultHasher::new();
-    SystemTime::now().hash(&mut hasher);
-    DRAWN.with(|drawn| {
-        drawn.set(drawn.get().wrapping_add(1));
-        (drawn.get(), drawn as *const Cell<u64>).hash(&mut hasher);
+    let random = STATE.with(|state| {
+        if state.get() == 0 {
+            let mut hasher = DefaultHasher::new();
+            (SystemTime::now(), state as *const Cell<u64>).hash(&mut hasher);
+            state.set(hasher.finish());
+        }
+        state.set(state.get().wrapping_add(0x9E37_79B9_7F4A_7C15));
+        let mut bits = state.get();
+        bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^ bits >> 31
     });
-    let random: [u8; RANDOM] = hasher.finish().to_be_bytes();
+    let random: [u8; RANDOM] = random.to_be_bytes();
     // format! would take a third of the time of a replace in a tmpfs, not counting the kernel's.
     let mut name = String::with_capacity(PREFIX.len() + 2 * random.len() + SUFFIX.len());
     name.push_str(PREFIX);

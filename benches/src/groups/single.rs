@@ -113,6 +113,7 @@ pub(super) fn new(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
 pub(super) fn replace(volume: &Volume, effort: Effort) -> io::Result<Vec<Table>> {
     let methods = [
         ours::REPLACE,
+        ours::REPLACE_KEEPING,
         bare::REPLACE,
         bare::REPLACE_BY_LINK,
         bare::REPLACE_ONLY,

@@ -4,7 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use linkable::{Durability, OpenOptionsAnonymousExt, PublishBatch, PublishOptions, SyncMethod};
+use linkable::{
+    Durability, OpenOptionsAnonymousExt, Preserve, PublishBatch, PublishOptions, Symlinks,
+    SyncMethod,
+};
 
 use super::{Litter, Method, Role, SaveAll, SaveTree, Syncs, Taken};
 use crate::place::{Place, Target};
@@ -57,6 +60,19 @@ pub const REPLACE: Method = Method {
     taken: Taken::Replaced,
     litter: Litter::WhileReplacing,
     save: |place, target, contents| save(place, target, contents, true, Durability::None),
+};
+
+/// The same, with what [`linkable::write`] keeps of the replaced one.
+pub const REPLACE_KEEPING: Method = Method {
+    name: "**linkable**, `write`, which keeps mode, owner and attributes",
+    save: |_, target, contents| {
+        PublishOptions::unsynced()
+            .replace(true)
+            .symlinks(Symlinks::Follow)
+            .preserve(Preserve::ALL.where_possible())
+            .write(&target.path, contents)
+    },
+    ..REPLACE
 };
 
 /// A new file or a replaced one at the level `Contents`.

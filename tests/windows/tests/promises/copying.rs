@@ -2,6 +2,7 @@ use std::env;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::process;
 
 use linkable::{PublishErrorKind, PublishOptions};
 use windows_tests::Bed;
@@ -10,7 +11,8 @@ use crate::file;
 
 /// A directory on another drive, which `run` has made: one that is empty, if `name` is unique.
 fn other_drive(name: &str) -> PathBuf {
-    let dir = PathBuf::from(env::var_os("LINKABLE_OTHER_DRIVE").unwrap()).join(name);
+    let drive = PathBuf::from(env::var_os("LINKABLE_OTHER_DRIVE").unwrap());
+    let dir = drive.join(format!("{}-{}", name, process::id()));
     fs::create_dir(&dir).unwrap();
     dir
 }
