@@ -13,6 +13,8 @@ use crate::io_error::{cannot_create, explain};
 use crate::linkable_file::LinkableFile;
 use crate::publish::PublishOptions;
 use crate::sys::{self, writers, Errno};
+#[cfg(doc)]
+use crate::PublishErrorKind;
 
 /// With an open directory.
 impl PublishOptions {

@@ -367,6 +367,9 @@ impl LinkableFile {
     /// [`PublishErrorKind`] for the causes. The returned file may have a temporary name in the
     /// directory of `path`, which is removed when you drop the file.
     ///
+    /// On Windows this can fail while the existing file is open, also as the [`File`] that the last
+    /// save returned: drop that first. See [Windows](crate::platforms#windows).
+    ///
     /// # Examples
     ///
     /// ```

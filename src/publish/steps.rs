@@ -406,7 +406,7 @@ impl Plan {
     ) -> Result<(), Failure> {
         let mut by_rename = self.by_rename;
         loop {
-            let there = if self.replace {
+            let there = if self.replace && sys::RENAME_NEEDS_A_LOOK {
                 self.look(target, seen)?
             } else {
                 None

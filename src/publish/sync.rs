@@ -72,6 +72,9 @@ use crate::sys::{self, Errno, FileId, OpenDirectory, Status, SyncRules, Syncfs, 
 ///   6.18). If two threads publish with `Full` at the same moment and the disk fails just then, one
 ///   of them may get `Ok`. A [`PublishBatch`](crate::PublishBatch) reports the error for all its
 ///   files.
+/// - **Windows**: `Full` syncs the file once more after it has its name, which on NTFS writes the name,
+///   too. The power was never cut there to test this, and FAT promises nothing. See
+///   [Windows](crate::platforms#windows).
 /// - **Disks that lie**: no library can help if a disk reports a flush that it has not done, or
 ///   tears a sector. And no file system survives a torn superblock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

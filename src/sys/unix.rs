@@ -67,6 +67,9 @@ pub(crate) const O_EXCL_IS_REFUSED: &str =
 /// Closing a scratch file does not remove its name.
 pub(crate) const SCRATCH_REMOVES_ITSELF: bool = false;
 
+/// A rename replaces more than what a file may replace, so it takes a look first.
+pub(crate) const RENAME_NEEDS_A_LOOK: bool = true;
+
 /// What `Debug` calls the number of an open file.
 pub(crate) const DESCRIPTOR: &str = "fd";
 

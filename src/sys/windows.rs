@@ -109,6 +109,10 @@ pub(crate) const O_TMPFILE: RawFlags = 0;
 /// Closing a scratch file removes its name, even if the process is killed.
 pub(crate) const SCRATCH_REMOVES_ITSELF: bool = true;
 
+/// A rename refuses directories and read-only files by itself. A look opens the file, so the rename of
+/// another thread would find it in use.
+pub(crate) const RENAME_NEEDS_A_LOOK: bool = false;
+
 /// What `Debug` calls the handle of an open file.
 pub(crate) const DESCRIPTOR: &str = "handle";
 

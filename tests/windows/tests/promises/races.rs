@@ -52,6 +52,7 @@ fn of_eight_racing_replacers_each_wins_or_gets_its_file_back() {
     });
     assert_eq!(bed.names(), ["file"]);
     let contents = bed.read("file");
+    // Nobody had the old file open, so one has won.
     assert!(contents.parse::<u8>().is_ok(), "{:?}", contents);
 }
 
