@@ -9,7 +9,10 @@
 use linkable::{Durability, OpenOptionsAnonymousExt, PublishBatch, PublishOptions};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Error, ErrorKind, IsTerminal, Write};
+#[cfg(unix)]
 use std::os::unix::fs::{symlink, OpenOptionsExt, PermissionsExt};
+#[cfg(windows)]
+use std::os::windows::fs::symlink_file as symlink;
 use std::{env, path::Path, process::ExitCode};
 
 fn main() -> ExitCode {
@@ -50,13 +53,32 @@ fn install_tree(source: &Path, target: &Path) -> io::Result<()> {
     queue_tree(source, target, &mut batch, &mut dirs)?;
     let files = batch.commit().into_result()?;
     // The batch has synced the directories that hold files; the names of directories are ours.
-    dirs.iter()
-        .try_for_each(|dir| File::open(dir)?.sync_all())?;
+    sync(&dirs)?;
     writeln!(
         io::stdout(),
         "{files} files in {} directories",
         dirs.len() - 1
     )
+}
+
+/// NTFS writes the name of a directory with the files in it.
+fn sync(dirs: &[std::path::PathBuf]) -> io::Result<()> {
+    let mut dirs = dirs.iter().filter(|_| cfg!(unix));
+    dirs.try_for_each(|dir| File::open(dir)?.sync_all())
+}
+
+/// Options for a new file with the mode of another one.
+#[cfg(unix)]
+fn like(file: &Path) -> io::Result<OpenOptions> {
+    let mode = file.metadata()?.permissions().mode();
+    let mut options = OpenOptions::new();
+    options.mode(mode);
+    Ok(options)
+}
+
+#[cfg(windows)]
+fn like(_: &Path) -> io::Result<OpenOptions> {
+    Ok(OpenOptions::new())
 }
 
 /// Queues all below `source`, and notes each directory of the target.
@@ -77,8 +99,7 @@ fn queue_tree(
             let _ = fs::remove_file(&to);
             symlink(fs::read_link(&from)?, &to)?;
         } else if kind.is_file() {
-            let mode = from.metadata()?.permissions().mode();
-            let mut file = OpenOptions::new().mode(mode).anonymous_in(target)?;
+            let mut file = like(&from)?.anonymous_in(target)?;
             io::copy(&mut File::open(&from)?, file.as_file_mut())?;
             batch.add_replacing(file, to);
         } else {
