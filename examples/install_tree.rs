@@ -13,7 +13,8 @@ use std::io::{self, Error, ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::{symlink, OpenOptionsExt, PermissionsExt};
 #[cfg(windows)]
 use std::os::windows::fs::symlink_file as symlink;
-use std::{env, path::Path, process::ExitCode};
+use std::path::{Path, PathBuf};
+use std::{env, process::ExitCode};
 
 fn main() -> ExitCode {
     let args: Vec<_> = env::args_os().skip(1).collect();
@@ -32,7 +33,9 @@ fn main() -> ExitCode {
 
 fn install_tree(source: &Path, target: &Path) -> io::Result<()> {
     let parent = Path::new(".").join(target.parent().unwrap_or(target));
-    if parent.canonicalize()?.starts_with(source.canonicalize()?) {
+    let source_itself = source.canonicalize().map_err(at(source))?;
+    let parent_itself = parent.canonicalize().map_err(at(&parent))?;
+    if parent_itself.starts_with(source_itself) {
         return Err(Error::new(ErrorKind::InvalidInput, "DST is in SRC"));
     }
     let mut options = PublishOptions::new();
@@ -62,14 +65,15 @@ fn install_tree(source: &Path, target: &Path) -> io::Result<()> {
 }
 
 /// NTFS writes the name of a directory with the files in it.
-fn sync(dirs: &[std::path::PathBuf]) -> io::Result<()> {
+fn sync(dirs: &[PathBuf]) -> io::Result<()> {
+    let sync = |dir: &PathBuf| File::open(dir).and_then(|dir| dir.sync_all());
     let mut dirs = dirs.iter().filter(|_| cfg!(unix));
-    dirs.try_for_each(|dir| File::open(dir)?.sync_all())
+    dirs.try_for_each(|dir| sync(dir).map_err(at(dir)))
 }
 
-/// Options for a new file with the mode of another one.
+/// Options for a new file with the mode of another one, where files have one.
 #[cfg(unix)]
-fn like(file: &Path) -> io::Result<OpenOptions> {
+fn like(file: &File) -> io::Result<OpenOptions> {
     let mode = file.metadata()?.permissions().mode();
     let mut options = OpenOptions::new();
     options.mode(mode);
@@ -77,8 +81,13 @@ fn like(file: &Path) -> io::Result<OpenOptions> {
 }
 
 #[cfg(windows)]
-fn like(_: &Path) -> io::Result<OpenOptions> {
+fn like(_: &File) -> io::Result<OpenOptions> {
     Ok(OpenOptions::new())
+}
+
+/// Makes an error of std name the path, as those of linkable do.
+fn at(path: &Path) -> impl Fn(Error) -> Error + '_ {
+    move |error| Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Queues all below `source`, and notes each directory of the target.
@@ -86,21 +95,26 @@ fn queue_tree(
     source: &Path,
     target: &Path,
     batch: &mut PublishBatch,
-    dirs: &mut Vec<std::path::PathBuf>,
+    dirs: &mut Vec<PathBuf>,
 ) -> io::Result<()> {
-    fs::create_dir(target).or_else(|e| target.is_dir().then_some(()).ok_or(e))?;
+    fs::create_dir(target)
+        .or_else(|e| target.is_dir().then_some(()).ok_or_else(|| at(target)(e)))?;
     dirs.push(target.to_owned());
-    for entry in fs::read_dir(source)? {
-        let (from, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+    for entry in fs::read_dir(source).map_err(at(source))? {
+        let kind_of = |entry: fs::DirEntry| Ok((entry.path(), entry.file_type()?));
+        let (from, kind) = entry.and_then(kind_of).map_err(at(source))?;
         let to = target.join(from.file_name().unwrap_or_default());
         if kind.is_dir() {
             queue_tree(&from, &to, batch, dirs)?;
         } else if kind.is_symlink() {
             let _ = fs::remove_file(&to);
-            symlink(fs::read_link(&from)?, &to)?;
+            let text = fs::read_link(&from).map_err(at(&from))?;
+            symlink(text, &to).map_err(at(&to))?;
         } else if kind.is_file() {
-            let mut file = like(&from)?.anonymous_in(target)?;
-            io::copy(&mut File::open(&from)?, file.as_file_mut())?;
+            let mut original = File::open(&from).map_err(at(&from))?;
+            let options = like(&original).map_err(at(&from))?;
+            let mut file = options.anonymous_in(target)?;
+            io::copy(&mut original, file.as_file_mut()).map_err(at(&to))?;
             batch.add_replacing(file, to);
         } else {
             return Err(Error::new(

@@ -3,7 +3,8 @@
 //!     sponge [--no-clobber] [--durability none|contents|full] [--mode OCTAL] OUT < IN
 //!
 //! OUT keeps its mode, owner and attributes, as far as the system allows, unless `--mode` sets
-//! another mode, which Windows does not have.
+//! another mode, which Windows does not have. If OUT is a symlink, the file to which it leads is
+//! replaced.
 //!
 //! System calls: statx(2) of OUT; open(2) of its directory with `O_TMPFILE`; read(2), write(2); if
 //! OUT exists, those that give the new file its metadata; fsync(2); linkat(2), and if OUT exists
@@ -14,7 +15,9 @@ use std::io::{self, prelude::*, BufWriter, IsTerminal};
 use std::os::unix::fs::OpenOptionsExt;
 use std::{error::Error, path::Path, process::ExitCode};
 
-use linkable::{Durability, LinkableFile, OpenOptionsAnonymousExt, Preserve, PublishOptions};
+use linkable::{
+    Durability, LinkableFile, OpenOptionsAnonymousExt, Preserve, PublishOptions, Symlinks,
+};
 
 fn main() -> ExitCode {
     let outcome = sponge();
@@ -40,7 +43,9 @@ fn sponge() -> Result<(), Box<dyn Error>> {
         _ => return Err("usage: sponge [OPTIONS] OUT < IN".into()),
     };
     let mut how = PublishOptions::new();
-    how.replace(replace).durability(level.unwrap_or_default());
+    how.replace(replace)
+        .durability(level.unwrap_or_default())
+        .symlinks(Symlinks::Follow);
     if let Some(mode) = mode {
         if !cfg!(unix) {
             return Err("files have no mode here; leave --mode out".into());

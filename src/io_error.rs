@@ -65,6 +65,8 @@ pub(crate) fn cannot_create(error: io::Error, directory: &Path) -> io::Error {
         }
         Some(errno) => advice(errno).unwrap_or(""),
     };
+    // Without the slash that the path of a parent directory ends with.
+    let directory = directory.components().as_path();
     at(error, "cannot create a file in", directory, advice)
 }
 

@@ -84,15 +84,16 @@
 //! | mode | kept | kept |
 //! | group | kept if the process is in it, or has `CAP_CHOWN` | kept if chown(2) allows it |
 //! | owner | kept if it is the process's own, or with `CAP_CHOWN` | kept if chown(2) allows it |
-//! | extended attributes | kept: `user.*` by anyone, `security.*` and `trusted.*` with the rights of xattr(7) | never kept, which is no error |
-//! | access control list | kept | never kept, which is no error |
+//! | extended attributes | kept: `user.*` by anyone, `security.*` and `trusted.*` with the rights of xattr(7) | never kept |
+//! | access control list | kept | never kept |
 //! | file capabilities, hashes of IMA and EVM | never kept: they belong to the old contents | |
 //! | times, flags of chattr(1), hard links | never kept | never kept |
 //!
-//! Where something else may not be kept, [`Preserve`] makes publishing fail, unless you add
+//! Where something cannot be kept, [`Preserve`] makes publishing fail, unless you add
 //! [`where_possible`], as [`write()`] does. On an Android device, the same holds as on Linux.
 //!
-//! A file system without extended attributes or access control lists has none to keep.
+//! A file system without extended attributes or access control lists has none to keep. File
+//! capabilities, times, flags and hard links are never asked for, so they are no error.
 //!
 //! # Kernels
 //!

@@ -170,8 +170,9 @@ fn a_file_without_read_permission_stays_writable(bed: &Bed) {
 
 fn without_procfs_the_file_stays_writable(bed: &Bed) {
     testbed::own_mounts();
+    let file = bed.file("still ");
     testbed::without_procfs();
-    let mut file = fails_with(bed.file("still ").into_read_only(), libc::ENOENT);
+    let mut file = fails_with(file.into_read_only(), libc::ENOENT);
     file.write_all(b"written").unwrap();
     file.publish(bed.path("new")).unwrap();
     bed.holds_only("new", "still written");

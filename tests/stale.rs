@@ -5,7 +5,6 @@ mod common;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{symlink, PermissionsExt};
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +12,7 @@ use std::sync::mpsc;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use common::{errno_in, given_back, on, on_both_routes, Bed, Route};
+use common::{errno_in, given_back, make_socket, on, on_both_routes, Bed, Route};
 use linkable::{is_temporary_name, remove_stale, Durability, LinkableFile, PublishOptions};
 use rustix::fs::{mkfifoat, Mode, CWD};
 use rustix::process::{getpid, kill_process, Signal};
@@ -256,7 +255,7 @@ fn only_regular_files_with_a_temporary_name_are_removed() {
         fs::write(bed.path("file"), "x").unwrap();
         symlink("file", &link).unwrap();
         mkfifoat(CWD, &fifo, Mode::RWXU).unwrap();
-        let _listener = UnixListener::bind(&socket).unwrap();
+        make_socket(&socket);
         for name in [
             ".linkable-0123456789abcde.tmp",
             ".linkable-0123456789ABCDEF.tmp",

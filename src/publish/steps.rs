@@ -100,7 +100,7 @@ pub(super) fn publish_one(
 pub(crate) struct Destination {
     /// The directory in which to open it.
     pub(crate) directory: PathBuf,
-    /// Whether it will take over the permissions of an existing file.
+    /// Whether it may take over the permissions of an existing file.
     pub(crate) takes_permissions: bool,
 }
 
@@ -109,13 +109,16 @@ impl Destination {
     pub(super) fn find(plan: Plan, path: &Path) -> Result<Self, Failure> {
         with_final_target(plan, CURRENT, path, |target, mut seen| {
             plan.check_path(target)?;
+            let mut may_be_there = false;
             if plan.replace {
-                plan.look(target, &mut seen)?;
+                // If the look fails, so will the next one, which shows why.
+                let failed = seen.look(target).is_err();
+                plan.check_seen(seen)?;
+                may_be_there = failed || seen.regular_file().is_some();
             }
             Ok(Self {
                 directory: target.parent().to_owned(),
-                takes_permissions: plan.preserve.contains(Preserve::MODE)
-                    && seen.regular_file().is_some(),
+                takes_permissions: may_be_there && plan.preserve.contains(Preserve::MODE),
             })
         })
     }
@@ -131,6 +134,14 @@ pub(super) enum Seen {
 }
 
 impl Seen {
+    /// Looks at the target, unless that was done.
+    fn look(&mut self, target: &Target<'_>) -> rustix::io::Result<()> {
+        if let Self::NotYet = self {
+            *self = target.look()?.into();
+        }
+        Ok(())
+    }
+
     fn there(self) -> Option<Status> {
         match self {
             Self::There(there) => Some(there),
@@ -295,10 +306,10 @@ impl Plan {
         if self.symlinks == Symlinks::Replace {
             return Ok(None);
         }
-        // If the look fails, a later step fails, too.
-        let there = target.look().unwrap_or(None);
-        if there.map(|there| there.file_type()) != Some(FileType::Symlink) {
-            *seen = there.into();
+        // If the look fails, a later step fails, too, and shows why.
+        let looked = seen.look(target);
+        let file_type = seen.there().map(|there| there.file_type());
+        if looked.is_err() || file_type != Some(FileType::Symlink) {
             return Ok(None);
         }
         let followed = match self.symlinks {
@@ -310,23 +321,17 @@ impl Plan {
         Ok(Some(sys::path_from_raw(path)))
     }
 
-    /// Looks at what is to be replaced, unless it was seen already, and refuses what a file may not
-    /// replace.
-    fn look(self, target: &Target<'_>, seen: &mut Seen) -> Result<Option<Status>, Failure> {
-        if let Seen::NotYet = seen {
-            // If the look fails, so does the link or the rename, and shows why.
-            *seen = target.look().unwrap_or(None).into();
-        }
-        let there = seen.there();
-        let (kind, errno) = match there.map(|there| there.file_type()) {
+    /// Refuses what a file may not replace.
+    fn check_seen(self, seen: Seen) -> Result<(), Failure> {
+        let (kind, errno) = match seen.there().map(|there| there.file_type()) {
             Some(FileType::Directory) => (PublishErrorKind::IsADirectory, Errno::ISDIR),
             Some(FileType::Symlink) if self.symlinks == Symlinks::Refuse => {
                 (PublishErrorKind::IsASymlink, Errno::LOOP)
             }
             None | Some(FileType::RegularFile | FileType::Symlink | FileType::Unknown) => {
-                return Ok(there)
+                return Ok(())
             }
-            Some(_) if self.any_file_type => return Ok(there),
+            Some(_) if self.any_file_type => return Ok(()),
             Some(_) => (PublishErrorKind::NotARegularFile, Errno::INVAL),
         };
         Err(Failure::NotPublished(kind.into(), errno.into()))
@@ -342,7 +347,10 @@ impl Plan {
         if !self.replace || self.preserve.is_empty() {
             return Ok(());
         }
-        self.look(target, seen)?;
+        // Something may be there, so nothing is replaced unseen.
+        seen.look(target)
+            .map_err(|errno| Failure::naming(errno.into(), self, file, target))?;
+        self.check_seen(*seen)?;
         match seen.regular_file() {
             Some(there) => metadata::preserve(target, &there, file.inner(), self.preserve)
                 .map_err(Failure::preserving),
@@ -406,11 +414,12 @@ impl Plan {
     ) -> Result<(), Failure> {
         let mut by_rename = self.by_rename;
         loop {
-            let there = if self.replace && sys::RENAME_NEEDS_A_LOOK {
-                self.look(target, seen)?
-            } else {
-                None
-            };
+            if self.replace && sys::RENAME_NEEDS_A_LOOK {
+                // If the look fails, so does the link or the rename, and shows why.
+                let _ = seen.look(target);
+                self.check_seen(*seen)?;
+            }
+            let there = seen.there();
             let named = with_room(target, |target| {
                 if by_rename {
                     file.take_temporary_name(target)?;

@@ -11,7 +11,10 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use linkable::{Durability, LinkableFile, OpenOptionsAnonymousExt, PublishError, PublishErrorKind};
-use rustix::fs::{ioctl_getflags, ioctl_setflags, linkat, open, renameat_with, setxattr, IFlags};
+use rustix::fs::{
+    ioctl_getflags, ioctl_setflags, linkat, mknodat, open, renameat_with, setxattr, FileType,
+    IFlags,
+};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, XattrFlags, CWD};
 use testbed::{deny, in_thread, FileSystem, Mounted, Rule};
 
@@ -249,6 +252,11 @@ pub fn on_overlay(bed: &Bed, upper: &str, promise: impl FnOnce(&Path, &Path)) {
     fs::create_dir(&work).unwrap();
     let merged = Mounted::overlay(&lower, &data, &work, bed.path("merged"));
     promise(&lower, &merged);
+}
+
+/// Makes a socket, at a path of any length.
+pub fn make_socket(path: &Path) {
+    mknodat(CWD, path, FileType::Socket, Mode::RWXU, 0).unwrap();
 }
 
 /// A file or directory that has a flag of chattr(1) until this is dropped.

@@ -119,7 +119,7 @@ fn flag(name: &str, data: &libc::seccomp_data) -> &'static str {
 /// As for [`Call::read`].
 unsafe fn about(name: &str, data: &libc::seccomp_data) -> About {
     let path = match name {
-        "open" | "readlink" => 0,
+        "open" | "readlink" | "llistxattr" | "lgetxattr" => 0,
         "openat" | "readlinkat" | "unlinkat" | "newfstatat" | "statx" | "faccessat"
         | "faccessat2" => 1,
         // The new name.
@@ -127,7 +127,8 @@ unsafe fn about(name: &str, data: &libc::seccomp_data) -> About {
         "fsync" | "fdatasync" | "syncfs" | "sync_file_range" => {
             return kind_of(argument(data, 0));
         }
-        "write" | "fstat" | "fstatfs" | "fgetxattr" | "fchmod" => return About::File,
+        "write" | "fstat" | "fstatfs" | "fgetxattr" | "fchmod" | "fchown" | "fsetxattr"
+        | "fremovexattr" => return About::File,
         _ => return About::Nothing,
     };
     // SAFETY: the caller's promise: a path of this process, or NULL, as std's probe for statx(2).

@@ -21,6 +21,8 @@ pub(crate) enum State {
     Old,
     /// Whole, with the mode that was asked for and no other name.
     New,
+    /// The same, but only for its owner.
+    Private,
     /// None of these.
     Torn(String),
 }
@@ -88,6 +90,8 @@ impl State {
             Self::Old
         } else if contents == new_contents() && mode == MODE {
             Self::New
+        } else if contents == new_contents() && mode == MODE & 0o700 {
+            Self::Private
         } else {
             Self::Torn(format!("{} bytes, mode {mode:o}", metadata.size()))
         })
@@ -100,6 +104,7 @@ impl fmt::Display for State {
             Self::Absent => f.write_str("absent"),
             Self::Old => f.write_str("old"),
             Self::New => f.write_str("new"),
+            Self::Private => f.write_str("new, for its owner only"),
             Self::Torn(what) => write!(f, "neither old nor new ({what})"),
         }
     }

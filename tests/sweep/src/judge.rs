@@ -52,9 +52,27 @@ impl Run<'_> {
         } else {
             before
         };
-        let allowed = found.target == State::New && self.link_could_not_be_taken_back();
+        let allowed = match found.target {
+            State::New => self.link_could_not_be_taken_back(),
+            State::Private => self.outcome.published && self.mode_could_not_be_kept(),
+            _ => false,
+        };
         (found.target != promised && !allowed)
             .then(|| format!("the target is {}, not {promised}", found.target))
+    }
+
+    /// Whether the system did not let `write` see or set what it keeps of the old file. Then nobody
+    /// gets more access, and perhaps less.
+    fn mode_could_not_be_kept(&self) -> bool {
+        let keeps = |call: &Call| {
+            matches!(call.name, "fchmod" | "lgetxattr" | "llistxattr")
+                || call.about == About::Target && call.name.contains("stat")
+        };
+        self.operation.keeps()
+            && self
+                .calls
+                .iter()
+                .any(|call| keeps(call) && !call.was_made())
     }
 
     /// Whether a hard link has named the target, and neither of the file's two names could be removed
@@ -257,9 +275,10 @@ impl Run<'_> {
             ("openat", "O_DIRECTORY", _) => errno == libc::EACCES,
             ("sync_file_range", ..) if call.writes_out() => NO_WRITE_OUT.contains(&errno),
             // All others only look for the cheapest way, or begin what is done later.
-            ("close" | "sync_file_range" | "fstatfs" | "read" | "readlink", ..)
-            | ("statx", _, About::Target)
-            | ("openat", _, About::Procfs | About::Journal) => true,
+            ("close" | "sync_file_range" | "fstatfs" | "read" | "readlink", ..) => true,
+            // What cannot be seen is not preserved, and so not replaced.
+            ("statx", _, About::Target) => !self.operation.keeps(),
+            ("openat", _, About::Procfs | About::Journal) => true,
             _ => false,
         };
         (other_way && !self.is_as_without_faults())
@@ -371,7 +390,8 @@ pub(crate) fn after_kill(
 ) -> Broken {
     let mut broken = Broken::new();
     let untouched = found.target == operation.target_before();
-    if !untouched && (operation.is_refused() || found.target != State::New) {
+    let is_new = found.target == State::New || operation.keeps() && found.target == State::Private;
+    if !untouched && (operation.is_refused() || !is_new) {
         broken.push(format!("killed, the target is {}", found.target));
     }
     // A fault before the kill may have led to the named route, or to a name before the sync.

@@ -65,10 +65,16 @@ const PAGES: &[Page] = pages! {
     // readlink(2)
     #[cfg(target_arch = "x86_64")] SYS_readlink
     SYS_readlinkat: EACCES EBADF EFAULT EINVAL EIO ELOOP ENAMETOOLONG ENOENT ENOMEM ENOTDIR;
+    // listxattr(2)
+    SYS_llistxattr: E2BIG ENOTSUP ERANGE EACCES EFAULT ELOOP ENAMETOOLONG ENOENT ENOMEM ENOTDIR;
     // getxattr(2)
-    SYS_fgetxattr: E2BIG ENODATA ENOTSUP ERANGE EBADF EFAULT;
+    SYS_fgetxattr SYS_lgetxattr: E2BIG ENODATA ENOTSUP ERANGE EBADF EFAULT;
+    // setxattr(2) and removexattr(2)
+    SYS_fsetxattr SYS_fremovexattr: EDQUOT EEXIST ENODATA ENOSPC ENOTSUP EPERM ERANGE EBADF EFAULT;
     // chmod(2)
     SYS_fchmod: EBADF EIO EPERM EROFS;
+    // chown(2)
+    SYS_fchown: EBADF EIO EPERM EROFS EINVAL;
     // access(2)
     SYS_faccessat SYS_faccessat2: EACCES EBADF EFAULT EINVAL EIO ELOOP ENAMETOOLONG ENOENT ENOMEM
         ENOTDIR EPERM EROFS ETXTBSY;

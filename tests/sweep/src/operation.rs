@@ -9,6 +9,7 @@ use linkable::{
     Durability, LinkableFile, OpenOptionsAnonymousExt, PublishBatch, PublishError,
     PublishErrorKind, PublishOptions, SyncMethod,
 };
+use rustix::fs::{setxattr, XattrFlags};
 
 use crate::directory::{State, LEFT};
 
@@ -37,7 +38,11 @@ pub(crate) enum Operation {
     /// Dropping a file that is not published.
     Drop,
     /// `linkable::write`, which is all of it in one.
-    WriteFile { taken: bool },
+    WriteFile {
+        taken: bool,
+        /// Whether the old file has attributes and an access control list.
+        rich: bool,
+    },
     /// Publishing a file that is open and written.
     Publish {
         /// In a `PublishBatch`, whose contents are to be synced so.
@@ -64,7 +69,8 @@ pub(crate) struct Outcome {
 impl Operation {
     pub(crate) fn all() -> Vec<Self> {
         let mut all = vec![Self::Open, Self::Write, Self::Scratch, Self::Drop];
-        all.extend([false, true].map(|taken| Self::WriteFile { taken }));
+        let write_file = |(taken, rich)| Self::WriteFile { taken, rich };
+        all.extend([(false, false), (true, false), (true, true)].map(write_file));
         let mut publish = |batch, elsewhere, durability, replace, taken| {
             all.push(Self::Publish {
                 batch,
@@ -94,7 +100,8 @@ impl Operation {
             Self::Write => "write".to_owned(),
             Self::Scratch => "scratch".to_owned(),
             Self::Drop => "drop".to_owned(),
-            Self::WriteFile { taken } => format!("write-file-{}", state(taken)),
+            Self::WriteFile { rich: true, .. } => "write-file-rich".to_owned(),
+            Self::WriteFile { taken, .. } => format!("write-file-{}", state(taken)),
             Self::Publish {
                 batch,
                 elsewhere,
@@ -118,9 +125,14 @@ impl Operation {
     /// Whether the target is there before.
     pub(crate) fn target_is_taken(self) -> bool {
         match self {
-            Self::WriteFile { taken } | Self::Publish { taken, .. } => taken,
+            Self::WriteFile { taken, .. } | Self::Publish { taken, .. } => taken,
             _ => false,
         }
+    }
+
+    /// Whether it keeps what the replaced file has.
+    pub(crate) fn keeps(self) -> bool {
+        matches!(self, Self::WriteFile { taken: true, .. })
     }
 
     /// What the published file is to survive, if one is published.
@@ -194,6 +206,12 @@ impl Operation {
     pub(crate) fn prepare(self, dir: &Path) -> io::Result<Option<LinkableFile>> {
         if self.target_is_taken() {
             fs::write(dir.join(TARGET), OLD)?;
+        }
+        if let Self::WriteFile { rich: true, .. } = self {
+            let set =
+                |name, value: &_| setxattr(dir.join(TARGET), name, value, XattrFlags::empty());
+            set("user.origin", b"here")?;
+            set("system.posix_acl_access", &access_control_list())?;
         }
         match self {
             Self::Open | Self::Scratch | Self::WriteFile { .. } => Ok(None),
@@ -274,6 +292,25 @@ impl Operation {
         }
         batch.commit().into_result().map(drop)
     }
+}
+
+/// rw- for the owner, r-- for user 1234 and for the group, nothing for others: the mode is [`MODE`].
+fn access_control_list() -> Vec<u8> {
+    const EVERYBODY: u32 = !0;
+    let entries: [(u16, u16, u32); 5] = [
+        (1, 6, EVERYBODY),
+        (2, 4, 1234),
+        (4, 4, EVERYBODY),
+        (16, 4, EVERYBODY),
+        (32, 0, EVERYBODY),
+    ];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        list.extend(tag.to_le_bytes());
+        list.extend(permissions.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    list
 }
 
 fn options() -> OpenOptions {

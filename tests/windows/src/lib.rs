@@ -1,4 +1,5 @@
 //! What the tests share: see `run`.
+#![allow(clippy::missing_panics_doc)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
