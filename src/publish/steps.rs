@@ -135,7 +135,7 @@ pub(super) enum Seen {
 
 impl Seen {
     /// Looks at the target, unless that was done.
-    fn look(&mut self, target: &Target<'_>) -> rustix::io::Result<()> {
+    fn look(&mut self, target: &Target<'_>) -> sys::Result<()> {
         if let Self::NotYet = self {
             *self = target.look()?.into();
         }
