@@ -163,7 +163,9 @@
 //!
 //! On macOS, FreeBSD and Android every file has a temporary name. The crate is type-checked for
 //! them, but its tests are not run there. On macOS a sync calls fcntl(2) with `F_FULLFSYNC`, which
-//! flushes the disk; std does so for [`File::sync_all`](std::fs::File::sync_all).
+//! flushes the disk, as std does for [`File::sync_all`](std::fs::File::sync_all); file systems that do
+//! not know that get an fsync(2). To open a file, the directory must be readable, because only Linux
+//! and Android can hold a directory that is not.
 //!
 //! On WASI the crate does not compile.
 //!

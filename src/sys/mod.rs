@@ -38,6 +38,8 @@ pub(crate) use self::stale::remove_stale;
 #[cfg(unix)]
 pub(crate) use self::unix::*;
 #[cfg(windows)]
+use self::windows as system;
+#[cfg(windows)]
 pub(crate) use self::windows::*;
 
 pub(crate) use self::linux_only::{
@@ -80,7 +82,10 @@ pub(crate) enum Access {
 /// Never fdatasync(2): on ext4 it leaves the directory entry out (measured on 6.18).
 pub(crate) fn fsync(file: &File) -> Result<()> {
     let synced = file.sync_all();
-    synced.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    synced.or_else(|error| {
+        let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        system::fsync_instead(file, errno)
+    })
 }
 
 /// Attributes of a file besides its mode.

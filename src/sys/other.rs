@@ -26,6 +26,24 @@ pub(in crate::sys) const DIRECTORY_BY_PATH: OFlags = OFlags::RDONLY;
 /// Makes accessat(2) check the effective user.
 pub(in crate::sys) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
 
+/// Syncs a file where std could not: its fcntl(2) with `F_FULLFSYNC` works on APFS, HFS+, FAT and
+/// UDF, says the manual. On others, such as those of servers, there is only fsync(2).
+#[cfg(target_vendor = "apple")]
+pub(in crate::sys) fn fsync_instead(file: &File, errno: Errno) -> rustix::io::Result<()> {
+    match errno {
+        Errno::NOTSUP | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOTTY => {
+            retry_on_intr(|| rustix::fs::fsync(file))
+        }
+        errno => Err(errno),
+    }
+}
+
+/// There is no other way to sync a file.
+#[cfg(not(target_vendor = "apple"))]
+pub(in crate::sys) fn fsync_instead(_: &File, errno: Errno) -> rustix::io::Result<()> {
+    Err(errno)
+}
+
 /// renameatx_np(2), which fails with `EEXIST` if the new name is taken.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn rename_noreplace(
@@ -84,13 +102,36 @@ pub(crate) fn is_written_here(_: &File) -> bool {
     false
 }
 
-/// A path that leads to an open directory, on some systems.
+/// The path of an open directory: fcntl(2) with `F_GETPATH`. Nothing can be looked up in `/dev/fd/N`.
+#[cfg(target_vendor = "apple")]
 pub(crate) fn path_of(directory: BorrowedFd<'_>) -> PathBuf {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    match rustix::fs::getpath(directory) {
+        Ok(path) => OsString::from_vec(path.into_bytes()).into(),
+        Err(_) => path_of_descriptor(directory),
+    }
+}
+
+/// A path that leads to an open directory, where such a file system is mounted.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn path_of(directory: BorrowedFd<'_>) -> PathBuf {
+    path_of_descriptor(directory)
+}
+
+fn path_of_descriptor(directory: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/dev/fd/{}", directory.as_raw_fd()))
 }
 
 /// How many descriptors this process may have open.
 pub(crate) fn most_descriptors() -> Option<usize> {
+    // `OPEN_MAX` of macOS, which holds even if getrlimit(2) says that there is no limit.
+    let most = if cfg!(target_vendor = "apple") {
+        10_240
+    } else {
+        usize::MAX
+    };
     let limit = getrlimit(Resource::Nofile).current;
-    Some(limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX)))
+    Some(limit.map_or(most, |limit| limit.try_into().unwrap_or(most).min(most)))
 }

@@ -289,10 +289,11 @@ pub(crate) fn remove_empty(directory: Dir<'_>, name: &Utf8Path) {
 /// Whether the errno of [`link`] can mean that the file system has no hard links: FAT, exFAT by
 /// FUSE. `EACCES` is Android's policy.
 pub(crate) fn has_no_links(errno: Errno) -> bool {
+    // Linux has one number for the last two, and macOS has not.
     matches!(
         errno,
         Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::OPNOTSUPP
-    )
+    ) || errno == Errno::NOTSUP
 }
 
 /// Whether a file that is in use, a read-only file or a permission stops a call: other errnos tell

@@ -139,6 +139,11 @@ pub(crate) fn path_of_file(_: &File) -> PathBuf {
     PathBuf::from("the temporary file")
 }
 
+/// There is no other way to sync a file.
+pub(in crate::sys) fn fsync_instead(_: &File, errno: Errno) -> Result<()> {
+    Err(errno)
+}
+
 // Directories.
 
 pub(crate) fn hold(path: &Path, _follow: bool) -> Result<HeldDirectory> {

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use rustix::fd::BorrowedFd;
 use rustix::fs::{fallocate, renameat_with, AtFlags, FallocateFlags, OFlags, RenameFlags};
-use rustix::io::retry_on_intr;
+use rustix::io::{retry_on_intr, Errno};
 
 pub(crate) use libc::{O_PATH, O_TMPFILE};
 pub(crate) use rustix::fs::syncfs;
@@ -43,6 +43,11 @@ pub(in crate::sys) const DIRECTORY_BY_PATH: OFlags = OFlags::PATH;
 pub(in crate::sys) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
 #[cfg(target_os = "android")]
 pub(in crate::sys) const EFFECTIVE_USER: AtFlags = AtFlags::empty();
+
+/// There is no other way to sync a file.
+pub(in crate::sys) fn fsync_instead(_: &File, errno: Errno) -> rustix::io::Result<()> {
+    Err(errno)
+}
 
 /// renameat2(2), which fails with `EEXIST` if the new name is taken.
 pub(crate) fn rename_noreplace(
