@@ -152,6 +152,9 @@ impl PublishOptions {
     /// inotify(7) then reports `IN_MOVED_TO`. Many programs that take files out of a directory wait
     /// for that. An anonymous file gets a temporary name in the same directory first, which
     /// watchers also see, and which stays if the process is killed before the rename.
+    ///
+    /// Without [`replace(true)`](Self::replace), this takes `RENAME_NOREPLACE`. Where the file system
+    /// does not have it (NFS, most of FUSE), the file still appears by linkat(2).
     #[doc(alias = "inotify")]
     #[doc(alias = "IN_MOVED_TO")]
     pub fn by_rename(&mut self, yes: bool) -> &mut Self {
