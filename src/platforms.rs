@@ -126,6 +126,31 @@
 //!   all who have it open share it for deletion. std does.
 //! - Windows has the same error for a file that you may not replace.
 //!
+//! This is a way to wait for the others:
+//!
+//! ```
+//! use std::{fs::File, path::Path, thread::sleep, time::Duration};
+//! use linkable::{LinkableFile, PublishError, PublishErrorKind};
+//!
+//! fn replace_patiently(mut file: LinkableFile, path: &Path) -> Result<File, PublishError> {
+//!     for _ in 0..20 {
+//!         match file.replace(path) {
+//!             Err(error) if error.kind() == PublishErrorKind::InUseOrForbidden => {
+//!                 file = error.into_file().expect("a file that is not published comes back");
+//!             }
+//!             outcome => return outcome,
+//!         }
+//!         sleep(Duration::from_millis(50));
+//!     }
+//!     file.replace(path)
+//! }
+//! # use linkable::OpenOptionsAnonymousExt;
+//! # let dir = tempfile::tempdir()?;
+//! # let file = std::fs::OpenOptions::new().anonymous_in(dir.path())?;
+//! # replace_patiently(file, &dir.path().join("file"))?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! | | on Windows |
 //! |---|---|
 //! | [`publish`] | makes a hard link, then removes the temporary name. FAT, exFAT and some network file systems have no hard links: [`Unsupported`] |

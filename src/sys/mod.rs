@@ -55,8 +55,8 @@ pub(crate) use self::system::{
 
 #[cfg(not(any(unix, windows)))]
 compile_error!(
-    "linkable supports Unix and Windows: on other systems, such as WASI, std can neither link nor \
-     replace files as this crate promises"
+    "linkable supports Unix and Windows; on other systems, such as WASI, nothing of what it promises \
+     was ever tested"
 );
 
 /// What a name stands for that is not a file's.
