@@ -99,6 +99,7 @@
 //!
 //! | before Linux | what differs |
 //! |---|---|
+//! | 5.10 | contents are synced with fsync(2) on ext4 and xfs, too, see [`WriteOut`] |
 //! | 5.17 | a batch never calls syncfs(2) |
 //! | 6.0 | the kernel forgets the umask for anonymous files where the file system has no access control lists (`noacl`, minix); the crate applies it, or uses a temporary name if procfs does not show the umask |
 //! | 6.8 | the crate asks at each durable publish what the file system guarantees, because a later mount can get the same number |
@@ -200,6 +201,7 @@
 //! [`ProcUnavailable`]: crate::PublishErrorKind::ProcUnavailable
 //! [`Unsupported`]: crate::PublishErrorKind::Unsupported
 //! [`Preserve`]: crate::Preserve
+//! [`WriteOut`]: crate::SyncMethod::WriteOut
 //! [`anonymous_in`]: crate::OpenOptionsAnonymousExt::anonymous_in
 //! [`is_anonymous`]: crate::LinkableFile::is_anonymous
 //! [`publish`]: crate::LinkableFile::publish

@@ -26,7 +26,7 @@ use crate::sys::{self, Errno, FileId, OpenDirectory, Status, SyncRules, Syncfs, 
 /// not flushed yet, and tears their sectors. `Contents` and `Full` held
 ///
 /// - at every point on ext4, xfs and btrfs of Linux 6.18, and on btrfs of 6.12;
-/// - at a sample of points on btrfs of 6.1;
+/// - at a sample of points on ext4 and xfs of 5.10, 6.1, 6.12 and 7.2, and on btrfs of 6.1;
 /// - at a sample of points on btrfs of 5.10, with one thread and anonymous files only.
 ///
 /// This covers new and replaced files, one by one and in a [batch](crate::PublishBatch), with and
@@ -143,10 +143,11 @@ pub enum SyncMethod {
     /// [`Durability::Full`] takes one.
     ///
     /// The crate uses it on ext4 with `data=ordered` or `data=journal`, barriers, a journal on the
-    /// same device and no fast commits, and on xfs without other devices. Both need Linux 6.18 or
-    /// newer, because this order was not tested on older kernels yet. Everywhere else, and where it
-    /// cannot find that out, the crate calls fsync(2). On an ext4 where nobody has called fsync(2)
-    /// since the mount, the first save does, because only that shows whether there are fast commits.
+    /// same device and no fast commits, and on xfs without other devices. Both need Linux 5.10 or
+    /// newer. The power was cut on Linux 5.10, 6.1, 6.12, 6.18 and 7.2; the kernels between them
+    /// count as tested. Everywhere else, and where it cannot find that out, the crate calls
+    /// fsync(2). On an ext4 where nobody has called fsync(2) since the mount, the first save does,
+    /// because only that shows whether there are fast commits.
     ///
     /// Like fsync(2), this breaks on a disk that lies about flushes. It would also break if a later
     /// kernel committed names before their contents, or without a flush.

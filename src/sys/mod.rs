@@ -138,7 +138,7 @@ pub(crate) struct SyncRules {
     pub(crate) syncfs: Syncfs,
     /// Whether contents that are written out before the file is named reach the disk before the
     /// name. The journals of xfs, and of ext4 if it orders data, flush the device before they
-    /// commit a name (no bad point on 6.18, see `tests/power-cut`).
+    /// commit a name (no bad point on 5.10, 6.1, 6.12, 6.18 and 7.2, see `tests/power-cut`).
     pub(crate) orders_data: bool,
     /// Whether the journal of an ext4 has fast commits; `None` if that is not known yet. Then an
     /// open unnamed file can make the file system unmountable after a power cut, and an fsync(2) of

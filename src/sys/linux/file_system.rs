@@ -69,8 +69,8 @@ impl SyncRules {
         is_before: impl Fn(u16, u16) -> Option<bool>,
     ) -> Self {
         let (mut orders_data, mut fast_commits) = (false, Some(false));
-        // The power was cut on no older kernel yet.
-        let is_tried = || is_before(6, 18) == Some(false);
+        // The power was cut on 5.10, 6.1, 6.12, 6.18 and 7.2, and on no older kernel.
+        let is_tried = || is_before(5, 10) == Some(false);
         let forgets_unnamed = match kind {
             None | Some(OVERLAYFS) => None,
             Some(BTRFS) => is_before(6, 16),
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn contents_are_written_out_only_where_the_journal_orders_them() {
-        let orders = |kind, journal| rules(Some(kind), journal, (6, 18)).orders_data;
+        let orders = |kind, journal| rules(Some(kind), journal, (5, 10)).orders_data;
         assert!(orders(EXT, GOOD) && orders(XFS, GOOD));
         for kind in [BTRFS, OVERLAYFS, TMPFS, 0x6969] {
             assert!(!orders(kind, GOOD), "{kind:x}");
@@ -242,11 +242,11 @@ mod tests {
         }
         for kind in [EXT, XFS] {
             assert!(
-                !rules(Some(kind), GOOD, (6, 17)).orders_data,
+                !rules(Some(kind), GOOD, (5, 9)).orders_data,
                 "an untried kernel"
             );
         }
-        let two_devices = SyncRules::from(Some(XFS), || GOOD, || false, |_, _| None);
+        let two_devices = SyncRules::from(Some(XFS), || GOOD, || false, |_, _| Some(false));
         assert!(!two_devices.orders_data);
     }
 

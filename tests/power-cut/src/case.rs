@@ -122,13 +122,16 @@ impl Case {
         let start = if self.named { without_o_tmpfile } else { || {} };
         let done = self.plan.run(&mounted.root, self.order, &disks.log, start);
         match done {
-            Err(error) if self.may_be_impossible(&error) => disks.log.start(),
+            Err(error) if self.may_be_impossible(&error) => drop(disks.log.start()),
             Err(error) => panic!("{}, {}: {error}", self.kind.name, self.order.name()),
-            Ok(()) => Vec::new(),
-        };
+            Ok(()) => {}
+        }
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
-        let release = release.trim().to_owned();
-        Recording::new(release, &before, disks.log.stop())
+        Recording {
+            release: release.trim().to_owned(),
+            before,
+            log: disks.log.stop(),
+        }
     }
 
     /// Whether no more than this is to be had: before 6.10, overlayfs has no `O_TMPFILE`.
@@ -153,7 +156,6 @@ impl Case {
             },
             // Where something is to be found, every point may be the one, and one is enough.
             stride: if until_found { 1 } else { thoroughness.stride },
-            disturbed: self.plan.disturbed,
             until_found,
             seed: 1,
             told: self.must_be_kept(recording),

@@ -11,6 +11,9 @@ use fuser::{
     ReplyWrite, Request, WriteFlags,
 };
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::platter::Platter;
 
 /// The inode of the first disk; the others follow.
 const FIRST: u64 = 2;
@@ -32,8 +35,7 @@ pub(crate) enum Event<N> {
 }
 
 struct State<N> {
-    /// Of each disk.
-    bytes: Vec<Vec<u8>>,
+    disks: Vec<Platter>,
     log: Option<Vec<Event<N>>>,
     /// How many more writes and flushes succeed; all of them, if `None`.
     sound: Option<u32>,
@@ -67,11 +69,11 @@ impl<N> Log<N> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts logging, and returns what is on each disk now.
-    pub(crate) fn start(&self) -> Vec<Vec<u8>> {
+    /// Starts logging, and returns what is on each disk now, see [`Platter::contents`].
+    pub(crate) fn start(&self) -> Vec<Vec<(usize, ByteBuf)>> {
         let mut state = self.state();
         state.log = Some(Vec::new());
-        state.bytes.clone()
+        state.disks.iter().map(Platter::contents).collect()
     }
 
     pub(crate) fn note(&self, note: N) {
@@ -110,9 +112,9 @@ pub(crate) struct Disks<N> {
 impl<N: Send + 'static> Disks<N> {
     /// Serves disks of these `sizes`, all zero, in the directory `at`.
     pub(crate) fn new(at: &Path, sizes: &[usize]) -> Self {
-        let bytes = sizes.iter().map(|&size| vec![0; size]).collect();
+        let disks = sizes.iter().map(|&size| Platter::new(size)).collect();
         let log = Log(Arc::new(Mutex::new(State {
-            bytes,
+            disks,
             log: None,
             sound: None,
         })));
@@ -141,7 +143,8 @@ struct Server<N>(Log<N>);
 
 impl<N> Server<N> {
     fn attributes(&self, ino: INodeNo) -> FileAttr {
-        let size = disk(ino).and_then(|disk| Some(self.0.state().bytes.get(disk)?.len() as u64));
+        let size =
+            disk(ino).and_then(|disk| Some(self.0.state().disks.get(disk)?.bytes.len() as u64));
         let (kind, perm, size) = match size {
             Some(size) => (FileType::RegularFile, 0o600, size),
             None => (FileType::Directory, 0o700, 0),
@@ -170,7 +173,7 @@ impl<N: Send + 'static> Filesystem for Server<N> {
     fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let number = name.to_str().and_then(|name| name.parse::<u64>().ok());
         match number {
-            Some(number) if index(number) < self.0.state().bytes.len() => {
+            Some(number) if index(number) < self.0.state().disks.len() => {
                 let attributes = self.attributes(INodeNo(FIRST + number));
                 reply.entry(&TTL, &attributes, Generation(0));
             }
@@ -198,9 +201,10 @@ impl<N: Send + 'static> Filesystem for Server<N> {
         reply: ReplyData,
     ) {
         let state = self.0.state();
-        let Some(bytes) = disk(ino).and_then(|disk| state.bytes.get(disk)) else {
+        let Some(platter) = disk(ino).and_then(|disk| state.disks.get(disk)) else {
             return reply.error(Errno::EISDIR);
         };
+        let bytes = &platter.bytes;
         let start = bytes.len().min(index(offset));
         let end = bytes.len().min(start + size as usize);
         reply.data(&bytes[start..end]);
@@ -226,10 +230,10 @@ impl<N: Send + 'static> Filesystem for Server<N> {
         if !state.is_sound() {
             return reply.error(Errno::EIO);
         }
-        match state.bytes[disk].get_mut(offset..offset + data.len()) {
-            Some(place) => place.copy_from_slice(data),
-            None => return reply.error(Errno::ENOSPC),
+        if offset + data.len() > state.disks[disk].bytes.len() {
+            return reply.error(Errno::ENOSPC);
         }
+        state.disks[disk].write(offset, data);
         drop(state);
         self.0.push(|| Event::Write {
             disk,

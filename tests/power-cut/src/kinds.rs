@@ -135,9 +135,9 @@ const WRITTEN_OUT: &[&str] = &[
     "T w s L f",
 ];
 /// Wrong everywhere.
-const UNSYNCED: &[&str] = &["T w L D", "T w f L", "T w l f r"];
+const UNSYNCED: &[&str] = &["T w L", "T w L D", "T w f L", "T w l f r"];
 /// Wrong on ext4, too.
-const UNSYNCED_EXT4: &[&str] = &["T w L D", "T w f L", "T w l f r", "T w f L d"];
+const UNSYNCED_EXT4: &[&str] = &["T w L", "T w L D", "T w f L", "T w l f r", "T w f L d"];
 
 const EXT4: Kind = Kind {
     name: "ext4",
@@ -192,7 +192,7 @@ const BTRFS: Kind = Kind {
     rows: Rows::All,
     promised: EVERYTHING,
     right: &["T w f L D", "T w f L f D", "T w s L f", "T w s L C f"],
-    wrong: &["T w L D", "T w f L", "T w l f r", "T w s L D"],
+    wrong: &["T w L", "T w L D", "T w f L", "T w l f r", "T w s L D"],
 };
 const NO_JOURNAL_EXT4: Kind = Kind {
     name: "ext4 without journal",

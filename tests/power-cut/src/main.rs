@@ -1,7 +1,7 @@
 //! Cuts the power at every write of a file system, and judges what linkable has promised.
 //!
-//!     power-cut [--one-in N] [--subsets N] [--only FILE-SYSTEM]... [--order ORDER]... [--promised]
-//!               [--record DIR | --judge DIR]
+//!     power-cut [--one-in N] [--subsets N] [--only FILE-SYSTEM]... [--order ORDER]...
+//!               [--threads THREADS]... [--promised] [--record DIR | --judge DIR]
 //!
 //! A workload runs on a file system on a disk that logs every write and every flush. Then, for
 //! every write, the disk is rebuilt as a power cut would have left it, in order and with random
@@ -12,7 +12,8 @@
 //! One kernel can `--record` into a directory what another is to `--judge`: a slow one, that of an
 //! emulator say, need not mount thousands of images. `--promised` leaves out what is only to be
 //! found out. With `--one-in`, one in so many points is tried, and fewer rows, see
-//! [`Case::is_of_sample`]. `--only` and `--order` name the file systems and the orders of interest.
+//! [`Case::is_of_sample`]. `--only`, `--order` and `--threads` name the file systems, the orders and the
+//! plans of interest, as the table calls them.
 //!
 //! After that the disk fails at every one of its writes, see [`failing`].
 //!
@@ -25,6 +26,7 @@ mod judge;
 mod kinds;
 mod library;
 mod order;
+mod platter;
 mod recording;
 mod replay;
 mod volume;
@@ -54,6 +56,8 @@ struct Job {
     only: Vec<String>,
     /// In these orders, or in all if empty.
     orders: Vec<String>,
+    /// By these plans, or by all if empty.
+    threads: Vec<String>,
     /// Only what must be kept.
     promised: bool,
     place: Place,
@@ -112,7 +116,7 @@ fn main() -> ExitCode {
     };
     own_mounts();
     let mut total = job.cut_power();
-    if matches!(job.place, Place::Here) && job.orders.is_empty() {
+    if matches!(job.place, Place::Here) && job.orders.is_empty() && job.threads.is_empty() {
         total += job.fail_disks();
     }
     println!("\n{} points", total.points);
@@ -157,6 +161,7 @@ impl Job {
             },
             only: arguments.values_from_str("--only")?,
             orders,
+            threads: arguments.values_from_str("--threads")?,
             promised: arguments.contains("--promised"),
             place,
         };
@@ -210,6 +215,7 @@ impl Job {
                     orders => is_among(&case.order.name(), orders),
                 };
                 asked_for
+                    && is_among(&case.plan.name(), &self.threads)
                     && (!self.promised || case.is_promised())
                     && (!self.thoroughness.sample || case.is_of_sample())
             };

@@ -40,12 +40,13 @@ const fn by_hand(level: Durability, steps: &'static str) -> ByHand {
 }
 
 /// Right ones and wrong ones; which is which on a file system is said in `kinds.rs`.
-pub(crate) const BY_HAND: [ByHand; 13] = [
+pub(crate) const BY_HAND: [ByHand; 14] = [
     by_hand(Durability::Full, "T w f L D"),
     by_hand(Durability::Full, "T w f L f D"),
     by_hand(Durability::Full, "T w L D"),
     by_hand(Durability::Full, "T w f L"),
     by_hand(Durability::Full, "T w f L d"),
+    by_hand(Durability::Contents, "T w L"),
     by_hand(Durability::Contents, "T w l f r"),
     by_hand(Durability::Contents, "T w s L"),
     by_hand(Durability::Full, "T w s L D"),

@@ -10,9 +10,6 @@ use serde_bytes::ByteBuf;
 use crate::disk::Event;
 use crate::workload::Note;
 
-/// The grain in which a disk that is mostly zero is kept.
-pub(crate) const BLOCK: usize = 4096;
-
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Recording {
     /// The kernel that ran the workload, as procfs calls it.
@@ -23,21 +20,6 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    pub(crate) fn new(release: String, before: &[Vec<u8>], log: Vec<Event<Note>>) -> Self {
-        let is_used = |(_, block): &(usize, &[u8])| block.iter().any(|&byte| byte != 0);
-        let used = |disk: &Vec<u8>| {
-            let blocks = disk.chunks(BLOCK).enumerate().filter(is_used);
-            blocks
-                .map(|(number, block)| (number * BLOCK, ByteBuf::from(block)))
-                .collect()
-        };
-        Self {
-            release,
-            before: before.iter().map(used).collect(),
-            log,
-        }
-    }
-
     /// Whether btrfs forgot an fsync(2) of a file without a name, but for what was mended there.
     pub(crate) fn is_before_6_16(&self) -> bool {
         let mut numbers = self

@@ -1,7 +1,5 @@
 //! The power is cut: at every write, and with what a disk may make of the writes in its cache.
 
-use std::fs::{File, OpenOptions};
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +9,8 @@ use linkable::Durability;
 use crate::disk::Event;
 use crate::judge::{judge, Known, Verdict};
 use crate::kinds::Kind;
-use crate::recording::{Recording, BLOCK};
+use crate::platter::Platter;
+use crate::recording::Recording;
 use crate::volume::{Mounted, Purpose};
 
 /// The bytes that a disk writes all or none of.
@@ -26,7 +25,6 @@ struct Pending<'a> {
 }
 
 /// How the points are tried.
-#[allow(clippy::struct_excessive_bools)] // Each is a question of its own.
 pub(crate) struct Replay<'a> {
     pub(crate) kind: &'a Kind,
     pub(crate) level: Durability,
@@ -38,8 +36,6 @@ pub(crate) struct Replay<'a> {
     pub(crate) subsets: usize,
     /// One of so many points is tried, at random.
     pub(crate) stride: usize,
-    /// Whether a bystander was there.
-    pub(crate) disturbed: bool,
     /// Whether one finding is enough.
     pub(crate) until_found: bool,
     pub(crate) seed: u64,
@@ -58,7 +54,7 @@ impl Replay<'_> {
             }
         }
         let mut pending: Vec<Pending<'_>> = Vec::new();
-        let mut known = Known::new(self.disturbed);
+        let mut known = Known::default();
         let mut total = Verdict::default();
         for event in &recording.log {
             match event {
@@ -154,52 +150,4 @@ fn some_of<'a>(
         }
     }
     chosen
-}
-
-/// What is certainly on the disk.
-struct Platter {
-    bytes: Vec<u8>,
-    /// Which blocks may be other than all zero; most are not.
-    used: Vec<bool>,
-}
-
-impl Platter {
-    fn new(size: usize) -> Self {
-        Self {
-            bytes: vec![0; size],
-            used: vec![false; size.div_ceil(BLOCK)],
-        }
-    }
-
-    fn write(&mut self, offset: usize, data: &[u8]) {
-        self.bytes[offset..offset + data.len()].copy_from_slice(data);
-        self.used[offset / BLOCK..=(offset + data.len() - 1) / BLOCK].fill(true);
-    }
-
-    fn save(&self, path: &Path) -> File {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path);
-        let file = file.expect("the image");
-        file.set_len(self.bytes.len() as u64)
-            .expect("room for the image");
-        let mut start = 0;
-        while let Some(Range { start: from, end }) = self.next_used(start) {
-            let end_byte = (end * BLOCK).min(self.bytes.len());
-            let bytes = &self.bytes[from * BLOCK..end_byte];
-            file.write_all_at(bytes, (from * BLOCK) as u64)
-                .expect("room for the image");
-            start = end;
-        }
-        file
-    }
-
-    /// The next run of used blocks from `start` on.
-    fn next_used(&self, start: usize) -> Option<Range<usize>> {
-        let from = start + self.used[start..].iter().position(|&used| used)?;
-        let length = self.used[from..].iter().take_while(|&&used| used).count();
-        Some(from..from + length)
-    }
 }
