@@ -22,7 +22,8 @@ const ALL_PERMISSIONS: u32 = 0o7777;
 /// the existing file stays. With [`where_possible`](Self::where_possible), publishing continues
 /// without it.
 ///
-/// See [`platforms`](crate::platforms#mode-owner-and-attributes) for what depends on the system.
+/// See [`platforms`](crate::platforms#mode-owner-and-attributes) for what depends on the system. On
+/// Windows nothing can be kept, so each member makes publishing fail without `where_possible`.
 ///
 /// # Examples
 ///

@@ -182,7 +182,7 @@
 //! | `TryFrom<File>` | a file without a name cannot get one |
 //! | `LinkableFile::into_read_only` | Windows syncs only a file that is open for writing |
 //! | `AsFd` and its like | there are `AsHandle` and its like instead |
-//! | [`Preserve`] | each member is an error if a file is replaced, unless you add [`where_possible`], as [`write()`] does: std cannot read or set owner and access control lists |
+//! | [`Preserve`] | each member is an error if a file is replaced, unless you add [`where_possible`], as [`write()`] does: std cannot read or set owner and access control lists. So a file that replaces one with a stricter list has the list of the directory |
 //! | [`allocate`](crate::LinkableFile::allocate) | is an error of the kind [`Unsupported`](std::io::ErrorKind::Unsupported) |
 //!
 //! # Other operating systems

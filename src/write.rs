@@ -52,6 +52,11 @@ use crate::OpenOptionsAnonymousExt;
 ///
 /// See [`PublishOptions::publish`].
 ///
+/// On Windows the new file has the access control list of its directory, and not that of the existing
+/// file, because std can neither read nor set one. So keep secrets in a directory that others may not
+/// read. A read-only file is an error, as with `std::fs::write`, and so is one that is open, in some
+/// cases: see [Windows](crate::platforms#windows).
+///
 /// # Examples
 ///
 /// ```
