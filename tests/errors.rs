@@ -80,7 +80,7 @@ fn io_errors(bed: &Bed) -> Vec<(io::Error, String, i32)> {
                      create the directory or correct the path: No such file or directory (os error 2)";
     let in_missing = || format!("cannot create a file in {}: {create}", missing.display());
     // With the slash that the path of the file has there.
-    let beside = format!("cannot create a file in {}/: {create}", missing.display());
+    let beside = in_missing();
     let for_full = format!("cannot write a file for {}: {no_space}", full.display());
     let at_dir = format!("cannot publish {}: {directory}", dir.display());
     let at_below = format!("cannot publish {}: {no_parent}", below.display());

@@ -239,7 +239,7 @@ fn capabilities_are_not_kept(bed: &Bed) {
     value.extend([0, 0x20, 0, 0].iter().chain(&[0; 12]));
     set_xattr(&path, "security.capability", &value);
     linkable::write(&path, "new").unwrap();
-    assert_eq!(xattr(&path, "security.capability"), Err(Errno::NODATA));
+    assert!(xattr(&path, "security.capability").is_err());
 }
 
 fn write_needs_no_permission_on_the_file(bed: &Bed) {
