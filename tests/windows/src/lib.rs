@@ -2,6 +2,7 @@
 #![allow(clippy::missing_panics_doc)]
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,11 +22,17 @@ impl Bed {
     #[must_use]
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("linkable-{}-{number}", process::id());
-        let dir = std::env::temp_dir().join(name);
-        fs::create_dir(&dir).unwrap();
-        Self(dir)
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("linkable-{}-{number}", process::id());
+            let dir = std::env::temp_dir().join(name);
+            match fs::create_dir(&dir) {
+                Ok(()) => return Self(dir),
+                // A killed process has left it, and its number is this one's now.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{}: {error}", dir.display()),
+            }
+        }
     }
 
     /// Returns the directory.
