@@ -9,7 +9,10 @@
 use linkable::{Durability, OpenOptionsAnonymousExt, PublishBatch, PublishOptions};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Error, ErrorKind, IsTerminal, Write};
+#[cfg(unix)]
 use std::os::unix::fs::{symlink, OpenOptionsExt, PermissionsExt};
+#[cfg(windows)]
+use std::os::windows::fs::symlink_file as symlink;
 use std::path::{Path, PathBuf};
 use std::{env, process::ExitCode};
 
@@ -53,13 +56,33 @@ fn install_tree(source: &Path, target: &Path) -> io::Result<()> {
     queue_tree(source, target, &mut batch, &mut dirs)?;
     let files = batch.commit().into_result()?;
     // The batch has synced the directories that hold files; the names of directories are ours.
-    let sync = |dir: &PathBuf| File::open(dir).and_then(|dir| dir.sync_all());
-    dirs.iter().try_for_each(|dir| sync(dir).map_err(at(dir)))?;
+    sync(&dirs)?;
     writeln!(
         io::stdout(),
         "{files} files in {} directories",
         dirs.len() - 1
     )
+}
+
+/// NTFS writes the name of a directory with the files in it.
+fn sync(dirs: &[PathBuf]) -> io::Result<()> {
+    let sync = |dir: &PathBuf| File::open(dir).and_then(|dir| dir.sync_all());
+    let mut dirs = dirs.iter().filter(|_| cfg!(unix));
+    dirs.try_for_each(|dir| sync(dir).map_err(at(dir)))
+}
+
+/// Options for a new file with the mode of another one, where files have one.
+#[cfg(unix)]
+fn like(file: &File) -> io::Result<OpenOptions> {
+    let mode = file.metadata()?.permissions().mode();
+    let mut options = OpenOptions::new();
+    options.mode(mode);
+    Ok(options)
+}
+
+#[cfg(windows)]
+fn like(_: &File) -> io::Result<OpenOptions> {
+    Ok(OpenOptions::new())
 }
 
 /// Makes an error of std name the path, as those of linkable do.
@@ -89,8 +112,8 @@ fn queue_tree(
             symlink(text, &to).map_err(at(&to))?;
         } else if kind.is_file() {
             let mut original = File::open(&from).map_err(at(&from))?;
-            let mode = original.metadata().map_err(at(&from))?.permissions();
-            let mut file = OpenOptions::new().mode(mode.mode()).anonymous_in(target)?;
+            let options = like(&original).map_err(at(&from))?;
+            let mut file = options.anonymous_in(target)?;
             io::copy(&mut original, file.as_file_mut()).map_err(at(&to))?;
             batch.add_replacing(file, to);
         } else {

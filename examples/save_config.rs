@@ -9,7 +9,7 @@
 //! with `O_TMPFILE`; write(2); if FILE exists, those that give the new file its metadata; fsync(2),
 //! linkat(2), and if FILE exists rename(2) over it.
 use std::io::{self, Error, ErrorKind, Result, Write};
-use std::{env, fs, path::Path, process::ExitCode, sync::Mutex, thread};
+use std::{env, fs, path::Path, process::ExitCode, sync::Mutex, thread, time::Duration};
 
 fn main() -> ExitCode {
     let Some(file) = env::args_os().nth(1) else {
@@ -38,7 +38,7 @@ fn change_at_once(file: &Path) -> Result<usize> {
             .map(|key| scope.spawn(move || (1..=100).try_for_each(|n| save(key, n))));
         let mut reads = 0;
         while threads.iter().any(|thread| !thread.is_finished()) {
-            let text = fs::read_to_string(file)?;
+            let text = patiently(|| fs::read_to_string(file))?;
             if text.lines().count() != size || !text.ends_with('\n') {
                 return Err(Error::new(ErrorKind::InvalidData, "torn"));
             }
@@ -51,12 +51,25 @@ fn change_at_once(file: &Path) -> Result<usize> {
 
 /// Sets one key of a file of `key = value` lines, and keeps all other lines.
 fn set(file: &Path, key: &str, value: u32) -> Result<()> {
-    let old = match fs::read_to_string(file) {
+    let old = match patiently(|| fs::read_to_string(file)) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         old => old?,
     };
     let start = format!("{key} = ");
     let others = old.lines().filter(|line| !line.starts_with(&start));
     let others: String = others.flat_map(|line| [line, "\n"]).collect();
-    linkable::write(file, format!("{others}{start}{value}\n"))
+    patiently(|| linkable::write(file, format!("{others}{start}{value}\n")))
+}
+
+/// On Windows, a file may not be replaced at a moment when somebody has it open: try again.
+fn patiently<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    let tries = if cfg!(windows) { 1000 } else { 0 };
+    for _ in 0..tries {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+            outcome => return outcome,
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    call()
 }

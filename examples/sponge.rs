@@ -3,14 +3,17 @@
 //!     sponge [--no-clobber] [--durability none|contents|full] [--mode OCTAL] OUT < IN
 //!
 //! OUT keeps its mode, owner and attributes, as far as the system allows, unless `--mode` sets
-//! another mode. If OUT is a symlink, the file to which it leads is replaced.
+//! another mode, which Windows does not have. If OUT is a symlink, the file to which it leads is
+//! replaced.
 //!
 //! System calls: statx(2) of OUT; open(2) of its directory with `O_TMPFILE`; read(2), write(2); if
 //! OUT exists, those that give the new file its metadata; fsync(2); linkat(2), and if OUT exists
 //! rename(2) over it; with `full`, fsync(2) of the directory.
 use std::fs::OpenOptions;
 use std::io::{self, prelude::*, BufWriter, IsTerminal};
-use std::{error::Error, os::unix::fs::OpenOptionsExt, path::Path, process::ExitCode};
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt;
+use std::{error::Error, path::Path, process::ExitCode};
 
 use linkable::{
     Durability, LinkableFile, OpenOptionsAnonymousExt, Preserve, PublishOptions, Symlinks,
@@ -44,7 +47,10 @@ fn sponge() -> Result<(), Box<dyn Error>> {
         .durability(level.unwrap_or_default())
         .symlinks(Symlinks::Follow);
     if let Some(mode) = mode {
-        let file = OpenOptions::new().mode(mode).anonymous_beside(out)?;
+        if !cfg!(unix) {
+            return Err("files have no mode here; leave --mode out".into());
+        }
+        let file = with_mode(mode).anonymous_beside(out)?;
         let mut file = BufWriter::new(file);
         soak_up(&mut file)?;
         // An io::Error prints its cause, too.
@@ -55,6 +61,18 @@ fn sponge() -> Result<(), Box<dyn Error>> {
         how.write_with(out, soak_up)?;
     }
     Ok(())
+}
+
+#[cfg(unix)]
+fn with_mode(mode: u32) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(mode);
+    options
+}
+
+#[cfg(not(unix))]
+fn with_mode(_: u32) -> OpenOptions {
+    OpenOptions::new()
 }
 
 fn soak_up(file: &mut BufWriter<LinkableFile>) -> io::Result<()> {

@@ -6,10 +6,8 @@
 //! DIR itself with `O_PATH` and of a hidden name in it with `O_CREAT`; open(2) with `O_TMPFILE`
 //! again, for its errno; unlinkat(2) of the hidden name.
 use linkable::OpenOptionsAnonymousExt;
-use std::error::Error;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::{env, path::Path, process::ExitCode};
 
 fn main() -> ExitCode {
@@ -28,19 +26,23 @@ fn main() -> ExitCode {
     status
 }
 
-/// The system's words.
-fn cause(error: &io::Error) -> String {
-    error.source().unwrap_or(error).to_string()
-}
-
 /// Prints the line of `dir`, or says why there is none.
 fn report(dir: &Path) -> Result<(), String> {
+    let answer = answer(dir)?;
+    let line = writeln!(io::stdout(), "{}: {answer}", dir.display());
+    line.map_err(|error| format!("cannot print the answer: {error}"))
+}
+
+#[cfg(unix)]
+fn answer(dir: &Path) -> Result<String, String> {
+    use std::os::unix::fs::OpenOptionsExt;
+
     let usual = OpenOptions::new().anonymous_in(dir);
     // With O_TMPFILE among the flags, no named file takes the place of an anonymous one.
     let strict = OpenOptions::new()
         .custom_flags(libc::O_TMPFILE)
         .anonymous_in(dir);
-    let answer = match (usual, strict) {
+    Ok(match (usual, strict) {
         (Ok(file), _) if file.is_anonymous() => "anonymous: O_TMPFILE works".to_owned(),
         (Ok(_), Err(why)) => format!("named: open(2) with O_TMPFILE says: {}", cause(&why)),
         (Ok(_), Ok(_)) => "named a moment ago, anonymous now".to_owned(),
@@ -48,7 +50,20 @@ fn report(dir: &Path) -> Result<(), String> {
             return Err(format!("{error}; nor an anonymous one: {}", cause(&why)));
         }
         (Err(error), _) => return Err(error.to_string()),
-    };
-    let line = writeln!(io::stdout(), "{}: {answer}", dir.display());
-    line.map_err(|error| format!("cannot print the answer: {error}"))
+    })
+}
+
+/// The system's words.
+#[cfg(unix)]
+fn cause(error: &io::Error) -> String {
+    use std::error::Error;
+
+    error.source().unwrap_or(error).to_string()
+}
+
+#[cfg(windows)]
+fn answer(dir: &Path) -> Result<String, String> {
+    let opened = OpenOptions::new().anonymous_in(dir);
+    let named = |_| "named: Windows".to_owned();
+    opened.map(named).map_err(|error| error.to_string())
 }

@@ -5,19 +5,14 @@ mod debug_text;
 use std::fs::OpenOptions;
 use std::io;
 
-use rustix::fs::OFlags;
-
-use crate::sys::{O_PATH, O_TMPFILE};
-
-/// Flags that are ignored, like `create` and `truncate`, because the file is always new.
-const IMPLIED: i32 = libc::O_CREAT | libc::O_TRUNC;
-
-/// Flags about the directory. Only the open(2) of an unnamed file is given the directory.
-const OF_DIRECTORY: i32 = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+use crate::sys::{
+    RawFlags, DEMANDS_UNNAMED, IMPLIED, OF_DIRECTORY, O_EXCL, O_EXCL_IS_REFUSED, O_NOFOLLOW,
+    O_PATH, O_TMPFILE,
+};
 
 /// The caller's flags, as they will be kept on both routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CustomFlags(i32);
+pub(crate) struct CustomFlags(RawFlags);
 
 impl CustomFlags {
     /// Those of options on which none was set.
@@ -42,41 +37,35 @@ impl CustomFlags {
 
     /// Fails if the kernel would never link a file that is opened with these flags.
     pub(crate) fn linkable(self) -> io::Result<Self> {
-        if self.0 & libc::O_EXCL != 0 {
-            return Err(invalid(
-                "with O_EXCL a file can never be published; remove the flag, or use scratch_in",
-            ));
+        if self.0 & O_EXCL != 0 {
+            return Err(invalid(O_EXCL_IS_REFUSED));
         }
         Ok(self)
     }
 
     /// The same flags, and one with which the kernel never links the file.
     pub(crate) fn never_linkable(self) -> Self {
-        Self(self.0 | libc::O_EXCL)
+        Self(self.0 | O_EXCL)
     }
 
     /// For open(2) on the directory in which an unnamed file is created.
-    pub(crate) fn for_unnamed(self) -> i32 {
+    pub(crate) fn for_unnamed(self) -> RawFlags {
         self.0 | O_TMPFILE
     }
 
     /// For open(2) on the path at which a named file is created.
-    pub(crate) fn for_named(self) -> i32 {
-        self.0 & !OF_DIRECTORY | libc::O_NOFOLLOW
+    pub(crate) fn for_named(self) -> RawFlags {
+        self.0 & !OF_DIRECTORY | O_NOFOLLOW
     }
 
-    /// For open(2) on the directory that holds a named file.
-    pub(crate) fn for_directory(self) -> OFlags {
-        if self.0 & libc::O_NOFOLLOW == 0 {
-            OFlags::empty()
-        } else {
-            OFlags::NOFOLLOW
-        }
+    /// Whether the directory that holds a named file must not be a symlink.
+    pub(crate) fn refuse_symlink(self) -> bool {
+        self.0 & O_NOFOLLOW != 0
     }
 
     /// Whether the caller set `O_TMPFILE`, which rules a named file out.
     pub(crate) fn demand_unnamed(self) -> bool {
-        self.0 & (O_TMPFILE & !libc::O_DIRECTORY) != 0
+        self.0 & DEMANDS_UNNAMED != 0
     }
 }
 
@@ -86,16 +75,15 @@ fn invalid(text: &'static str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::OpenOptionsExt;
-
     use super::*;
+    use crate::sys::OpenOptionsExt;
 
     #[test]
     fn flags_of_the_directory_stay_with_the_directory() {
         let mut options = OpenOptions::new();
         options.custom_flags(libc::O_NOFOLLOW | libc::O_SYNC);
         let flags = CustomFlags::of(&options).unwrap();
-        assert_eq!(flags.for_directory(), OFlags::NOFOLLOW);
+        assert!(flags.refuse_symlink());
         assert_eq!(flags.for_named(), libc::O_SYNC | libc::O_NOFOLLOW);
     }
 }

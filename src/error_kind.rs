@@ -32,6 +32,16 @@ pub enum PublishErrorKind {
     /// [`Symlinks::Follow`](crate::Symlinks::Follow) finds no path at its end: a loop, or a link of
     /// procfs to an open file that has no path.
     IsASymlink,
+    /// The existing file is in use or read-only, or you have no permission. Only on Windows: access
+    /// denied (5), sharing violation (32), lock violation (33), and a few more.
+    ///
+    /// Windows does not tell these apart. Where a look at the path does, the text of the error says
+    /// so. You get the file back, and can try again; the crate does not retry by itself.
+    ///
+    /// The most frequent cause is the program itself: the [`File`](std::fs::File) that an earlier
+    /// save has returned is still open. Drop it. Or another program reads the file, or scans or
+    /// indexes it for a moment: see [Windows](crate::platforms#windows).
+    InUseOrForbidden,
     /// Something is mounted at the path (`EBUSY`), as on single files in a container.
     ///
     /// Before Linux 5.8, a file that is in use on SMB or FUSE is also reported as this.
@@ -104,6 +114,10 @@ impl PublishErrorKind {
             Self::IsASymlink => {
                 ": the path is a symlink, which is not followed or leads to no path; use the path \
                  to which it leads, or `Symlinks::Replace` to replace it"
+            }
+            Self::InUseOrForbidden => {
+                ": a program has the existing file open, or you have no permission; close it, also \
+                 the `File` that an earlier save has returned, and publish again"
             }
             Self::MountPoint => {
                 ": something is mounted at the path, so it cannot be replaced; write to it in place"

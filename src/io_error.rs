@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use rustix::io::Errno;
+use crate::sys::{self, Errno};
 
 /// An error of the system, with a text that helps.
 #[derive(thiserror::Error)]
@@ -108,6 +108,6 @@ pub(crate) fn advice(errno: Errno) -> Option<&'static str> {
         Errno::NFILE => ": all processes together have too many files open; close some",
         Errno::NAMETOOLONG => ": the path, or a part of it, is too long; choose a shorter one",
         Errno::LOOP => ": the path leads through too many symlinks; correct them",
-        _ => return None,
+        errno => return sys::advice(errno),
     })
 }

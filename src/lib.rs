@@ -45,6 +45,10 @@ mod error_kind;
 mod io_error;
 mod linkable_file;
 mod metadata;
+#[cfg(unix)]
+mod on_unix;
+#[cfg(windows)]
+mod on_windows;
 mod open_options;
 pub mod platforms;
 mod publish;
@@ -52,7 +56,6 @@ mod stale;
 mod sys;
 mod target;
 mod write;
-mod writers;
 
 pub use backend::is_temporary_name;
 pub use error::PublishError;

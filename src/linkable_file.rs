@@ -3,20 +3,14 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
-use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-
 use crate::backend::Backend;
 use crate::error_kind::{PublishErrorKind, Reason};
-use crate::io_error::{cannot_create, cannot_reopen, explain};
-use crate::sys::{self, FileId};
+use crate::io_error::{cannot_reopen, explain};
+use crate::sys::{self, Access, Errno, FileId, OpenDirectory};
 use crate::target::Target;
-use crate::writers;
 
 /// A new, open file that you publish at a path once it is complete.
 ///
@@ -31,7 +25,8 @@ use crate::writers;
 /// An unnamed file that was opened elsewhere, for example by another process, becomes a
 /// `LinkableFile` with [`try_from`](#impl-TryFrom%3CFile%3E-for-LinkableFile).
 ///
-/// If you convert it into a [`File`] or an [`OwnedFd`], you can no longer publish it, and its
+/// If you convert it into a [`File`] or an [`OwnedFd`](std::os::unix::io::OwnedFd), you can no
+/// longer publish it, and its
 /// temporary name, if it has one, is removed.
 ///
 /// # Examples
@@ -104,7 +99,7 @@ impl LinkableFile {
     }
 
     /// Syncs the contents. A failure spoils the file.
-    pub(crate) fn sync_contents(&mut self) -> rustix::io::Result<()> {
+    pub(crate) fn sync_contents(&mut self) -> sys::Result<()> {
         sys::fsync(&self.file).map_err(|errno| {
             self.spoilt = Some(errno);
             errno
@@ -113,7 +108,7 @@ impl LinkableFile {
 
     /// Writes the contents out without a flush, or syncs them where there is no such call. A
     /// failure spoils the file.
-    pub(crate) fn write_out(&mut self) -> rustix::io::Result<()> {
+    pub(crate) fn write_out(&mut self) -> sys::Result<()> {
         match sys::write_out(&self.file) {
             Err(Errno::NOSYS) => self.sync_contents(),
             written_out => written_out.map_err(|errno| {
@@ -124,7 +119,7 @@ impl LinkableFile {
     }
 
     /// Syncs the whole file system, and reports its errors since [`Self::errors_seen_at`].
-    pub(crate) fn sync_file_system(&mut self) -> rustix::io::Result<()> {
+    pub(crate) fn sync_file_system(&mut self) -> sys::Result<()> {
         let synced = sys::syncfs(&self.file);
         self.errors_seen_at = Instant::now();
         synced
@@ -169,9 +164,22 @@ impl LinkableFile {
         self.backend.directory_id()
     }
 
-    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name.
-    pub(crate) fn open_directory(&self) -> Option<rustix::io::Result<File>> {
+    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name, and
+    /// without permission to read the directory.
+    pub(crate) fn open_directory(&self) -> sys::Result<Option<OpenDirectory>> {
         self.backend.open_directory()
+    }
+
+    /// Opens the same file again.
+    pub(crate) fn open_again(&self, access: Access) -> io::Result<File> {
+        self.backend.reopen(&self.file, access)
+    }
+
+    /// The file, the moment of [`Self::errors_seen_at`], and whether the file was lent.
+    #[allow(dead_code)] // Only Unix needs it.
+    pub(crate) fn inner_mut(&mut self) -> (&mut File, &mut Instant, bool) {
+        let lent = *self.lent.get_mut();
+        (&mut self.file, &mut self.errors_seen_at, lent)
     }
 
     /// Whether there was a temporary name that is no longer the file's.
@@ -181,54 +189,6 @@ impl LinkableFile {
 }
 
 impl LinkableFile {
-    /// Opens a new anonymous file in a directory that is held open, for reading and writing.
-    ///
-    /// Its mode is `0o666` less the umask. Everything else is as with
-    /// [`anonymous_in`](crate::OpenOptionsAnonymousExt::anonymous_in), but no path is looked up: it
-    /// does not matter if the directory was renamed, or if something was mounted over it.
-    ///
-    /// The directory can be anything that implements [`AsFd`]: a [`File`], the `Dir` of cap-std, an
-    /// [`OwnedFd`] of rustix. It may be open with `O_PATH`. It is not needed once this returns.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of openat(2), see [the trait](crate::OpenOptionsAnonymousExt#errors).
-    /// Fails with `ENOTDIR` if the descriptor is not a directory.
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// Calls openat(2) for `.` with `O_TMPFILE`. Where that is not supported, it creates a file with
-    /// a hidden temporary name, as [`anonymous_in`](crate::OpenOptionsAnonymousExt::anonymous_in)
-    /// does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::fs::{self, File};
-    /// use std::io::Write;
-    /// use linkable::LinkableFile;
-    ///
-    /// # let tempdir = tempfile::tempdir()?;
-    /// # let root = tempdir.path();
-    /// # fs::create_dir(root.join("inbox"))?;
-    /// let inbox = File::open(root.join("inbox"))?;
-    /// fs::rename(root.join("inbox"), root.join("archive"))?;
-    ///
-    /// let mut file = LinkableFile::new_at(&inbox)?;
-    /// file.write_all(b"in the same directory, whatever its path is now")?;
-    /// file.publish(root.join("archive/note"))?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[doc(alias = "openat")]
-    #[doc(alias = "tempfile_in")]
-    #[doc(alias = "dirfd")]
-    pub fn new_at<D: AsFd>(dir: D) -> io::Result<Self> {
-        let dir = dir.as_fd();
-        let (file, backend) =
-            Backend::open_at(dir).map_err(|error| cannot_create(error, &sys::path_of(dir)))?;
-        Ok(Self::new(file, backend))
-    }
-
     /// Returns `true` if the file has no name, not even a temporary one.
     ///
     /// If the process is killed, an anonymous file leaves nothing behind, unless it is just being
@@ -255,88 +215,6 @@ impl LinkableFile {
     pub fn as_file_mut(&mut self) -> &mut File {
         self.lent.store(true, Ordering::Relaxed);
         &mut self.file
-    }
-
-    /// Closes the descriptor for writing, and continues with one that can only read.
-    ///
-    /// The kernel does not execute a file while anybody has it open for writing (`ETXTBSY`). A
-    /// published file can be executed at once if no such descriptor is left. For the same reason,
-    /// fs-verity can be enabled only now, and before the file has a name.
-    ///
-    /// Closing the descriptor is not enough if other threads start programs: each child has a copy
-    /// of it from fork(2) to execve(2). So this waits until the last copy is closed.
-    ///
-    /// The new descriptor is at the same position. It does not have the other options of the old
-    /// one, such as `O_DIRECT`. A lock that you took with flock(2) is released.
-    ///
-    /// # Errors
-    ///
-    /// Returns the file with the error, and it can still be published. It can still be written,
-    /// unless the error is `ETXTBSY`.
-    ///
-    /// - `ETXTBSY` if a descriptor for writing is still open after a second: a clone of the
-    ///   [`File`], or one that [`reopen`](Self::reopen) has returned, or a copy in another process.
-    ///   The file is read-only now. Close the other one and call this again.
-    /// - `EWOULDBLOCK` if you hold a lock of flock(2) with another descriptor.
-    /// - `ENOENT` without procfs, and `EACCES` if the mode does not let you read the file.
-    /// - `ENOLCK` or `EOPNOTSUPP` if the file system has no locks.
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// Opens `/proc/thread-self/fd/N`, and calls flock(2): a lock lasts until all copies of a
-    /// descriptor are closed, in whatever process they are. Another descriptor, which is not a copy
-    /// but was opened by itself, is found in procfs if it is this process's.
-    ///
-    /// On other systems than Linux and Android this always fails with `ENOENT`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::fs::OpenOptions;
-    /// use std::io::Write;
-    /// use std::os::unix::fs::OpenOptionsExt;
-    /// use std::process::Command;
-    /// use linkable::OpenOptionsAnonymousExt;
-    ///
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("hello");
-    /// let mut program = OpenOptions::new().mode(0o755).anonymous_beside(&path)?;
-    /// program.write_all(b"#!/bin/sh\necho hello\n")?;
-    /// let program = program.into_read_only().map_err(|(_file, error)| error)?;
-    /// program.publish(&path)?;
-    /// assert_eq!(Command::new(&path).output()?.stdout, b"hello\n");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[doc(alias = "ETXTBSY")]
-    #[doc(alias = "executable")]
-    #[doc(alias = "fsverity")]
-    pub fn into_read_only(mut self) -> Result<Self, (Self, io::Error)> {
-        match self.close_for_writing() {
-            Ok(()) => Ok(self),
-            Err(error) => {
-                let advice = match Errno::from_io_error(&error) {
-                    Some(Errno::TXTBSY) => {
-                        "; another descriptor for writing is still open: close it, and try again"
-                    }
-                    Some(Errno::WOULDBLOCK) => {
-                        "; another descriptor holds a lock of flock(2): release it, and try again"
-                    }
-                    Some(Errno::NOENT) => "; the file is opened again through procfs: mount it",
-                    _ => "",
-                };
-                let text = format!("cannot make the file read-only{advice}");
-                Err((self, explain(error.kind(), text, error)))
-            }
-        }
-    }
-
-    fn close_for_writing(&mut self) -> io::Result<()> {
-        if writers::is_writable(&self.file)? {
-            let now = Instant::now();
-            writers::close(&mut self.file)?;
-            self.errors_seen_at = now;
-        }
-        Ok(writers::wait(&self.file, *self.lent.get_mut())?)
     }
 
     /// Reserves disk space for the first `bytes` bytes of the file.
@@ -429,84 +307,25 @@ impl LinkableFile {
     /// ```
     pub fn reopen(&self) -> io::Result<File> {
         self.lent.store(true, Ordering::Relaxed);
-        let open = |access| sys::reopen(&self.file, access);
+        let open = |access| self.open_again(access);
         let refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-        let reopened = match open(OFlags::RDWR) {
-            Err(error) if refused(&error) => match open(OFlags::RDONLY) {
-                Err(error) if refused(&error) => open(OFlags::WRONLY),
+        let reopened = match open(Access::ReadWrite) {
+            Err(error) if refused(&error) => match open(Access::Read) {
+                Err(error) if refused(&error) => open(Access::Write),
                 read_only => read_only,
             },
             both => both,
         };
-        reopened.map_err(|error| cannot_reopen(error, &sys::path_of(self.file.as_fd())))
+        reopened.map_err(|error| cannot_reopen(error, &sys::path_of_file(&self.file)))
     }
 }
 
 impl fmt::Debug for LinkableFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LinkableFile")
-            .field("fd", &self.file.as_raw_fd())
+            .field(sys::DESCRIPTOR, &sys::descriptor(&self.file))
             .field("anonymous", &self.is_anonymous())
             .finish_non_exhaustive()
-    }
-}
-
-/// Takes over an unnamed file that was opened elsewhere with `O_TMPFILE`, to publish it.
-///
-/// It can come from another process, through fork(2) or a Unix socket, or from another library. The
-/// descriptor may be read-only. For who may publish a file that another process opened, see
-/// [`ProcUnavailable`](PublishErrorKind::ProcUnavailable) and
-/// [`LinkForbidden`](PublishErrorKind::LinkForbidden).
-///
-/// # Errors
-///
-/// Returns the file with the error:
-///
-/// - [`InvalidInput`](io::ErrorKind::InvalidInput) if it is not a regular file, if it has a name, if
-///   it had one and was deleted, or if the descriptor was opened with `O_PATH`.
-/// - The errors of fcntl(2) and fstat(2).
-///
-/// Some files are accepted that can never get a name, because nothing shows that: those opened with
-/// `O_EXCL`, as [`scratch_in`](crate::OpenOptionsAnonymousExt::scratch_in) does, and those that were
-/// published and then deleted. Without procfs, every deleted file can be one. Publishing it fails
-/// with [`NeverLinkable`](PublishErrorKind::NeverLinkable) or
-/// [`ProcUnavailable`](PublishErrorKind::ProcUnavailable), and gives the file back.
-///
-/// # Platform-specific behavior
-///
-/// Calls fcntl(2) with `F_GETFL`, fstat(2) and, if the descriptor was opened again and so lacks
-/// `O_TMPFILE`, readlink(2) in `/proc/thread-self/fd`. On other systems than Linux and Android this
-/// is always [`Unsupported`](io::ErrorKind::Unsupported).
-///
-/// # Examples
-///
-/// ```
-/// use std::fs::File;
-/// use std::io::Write;
-/// use linkable::LinkableFile;
-///
-/// # let dir = tempfile::tempdir()?;
-/// # let dir = dir.path();
-/// // The crate tempfile opens files with O_TMPFILE, but cannot publish them.
-/// let mut file: File = tempfile::tempfile_in(dir)?;
-/// file.write_all(b"worth a name after all")?;
-///
-/// let file = LinkableFile::try_from(file).map_err(|(_file, error)| error)?;
-/// file.publish(dir.join("new"))?;
-/// # assert_eq!(std::fs::read(dir.join("new"))?, b"worth a name after all");
-/// # Ok::<(), std::io::Error>(())
-/// ```
-impl TryFrom<File> for LinkableFile {
-    type Error = (File, io::Error);
-
-    fn try_from(file: File) -> Result<Self, (File, io::Error)> {
-        if let Err(error) = sys::check_unnamed(&file) {
-            return Err((file, error));
-        }
-        Ok(Self {
-            lent: AtomicBool::new(true),
-            ..Self::new(file, Backend::Unnamed)
-        })
     }
 }
 
@@ -514,48 +333,6 @@ impl From<LinkableFile> for File {
     fn from(linkable: LinkableFile) -> Self {
         let LinkableFile { file, .. } = linkable;
         file
-    }
-}
-
-impl From<LinkableFile> for OwnedFd {
-    fn from(linkable: LinkableFile) -> Self {
-        File::from(linkable).into()
-    }
-}
-
-impl AsFd for LinkableFile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.as_file().as_fd()
-    }
-}
-
-impl AsRawFd for LinkableFile {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_file().as_raw_fd()
-    }
-}
-
-impl IntoRawFd for LinkableFile {
-    fn into_raw_fd(self) -> RawFd {
-        File::from(self).into_raw_fd()
-    }
-}
-
-impl FileExt for LinkableFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buf, offset)
-    }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        self.file.write_at(buf, offset)
-    }
-
-    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_all_at(buf, offset)
     }
 }
 

@@ -4,12 +4,8 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::{BitOr, BitOrAssign};
-use std::os::unix::fs::MetadataExt;
 
-use rustix::fs::{fchmod, fchown, futimens, Gid, Mode, Timespec, Timestamps, Uid};
-use rustix::io::Errno;
-
-use crate::sys::{Acl, Status, Xattrs, MODE_AND_OWNER};
+use crate::sys::{self, set_mode, set_owner, Acl, Errno, Status, Xattrs, MODE_AND_OWNER};
 use crate::target::Target;
 
 // See inode(7).
@@ -26,7 +22,8 @@ const ALL_PERMISSIONS: u32 = 0o7777;
 /// the existing file stays. With [`where_possible`](Self::where_possible), publishing continues
 /// without it.
 ///
-/// See [`platforms`](crate::platforms#mode-owner-and-attributes) for what depends on the system.
+/// See [`platforms`](crate::platforms#mode-owner-and-attributes) for what depends on the system. On
+/// Windows nothing can be kept, so each member makes publishing fail without `where_possible`.
 ///
 /// # Examples
 ///
@@ -101,7 +98,7 @@ impl Preserve {
     }
 
     /// The error of a call that keeps something, unless that may be left out.
-    fn tolerate(self, outcome: rustix::io::Result<()>) -> rustix::io::Result<()> {
+    fn tolerate(self, outcome: sys::Result<()>) -> sys::Result<()> {
         match outcome {
             Err(errno) if self.0 & Self::WHERE_POSSIBLE != 0 && is_refusal(errno) => Ok(()),
             outcome => outcome,
@@ -177,6 +174,9 @@ pub(crate) fn preserve(
     file: &File,
     what: Preserve,
 ) -> Result<(), Unkept> {
+    if let Err(errno) = sys::can_preserve() {
+        return what.tolerate(Err(errno)).map_err(keeping(what));
+    }
     let path = target.whole_path();
     let mut access = Access::of(there);
     if let Some(theirs) = Xattrs::at(&path) {
@@ -212,15 +212,10 @@ fn is_capability(name: &[u8]) -> bool {
 ///
 /// Leaves out what the file system of the copy does not have, and what the caller may not set.
 pub(crate) fn copy(original: &File, copy: &File) -> io::Result<()> {
-    let theirs = original.metadata()?;
     let attributes = Xattrs::of(original);
     // First, while the caller still owns the copy, and may read and write it.
     copy_xattrs(original, &attributes, copy)?;
-    let times = Timestamps {
-        last_access: timespec(theirs.atime(), theirs.atime_nsec()),
-        last_modification: timespec(theirs.mtime(), theirs.mtime_nsec()),
-    };
-    futimens(copy, &times)?;
+    sys::copy_times(original, copy)?;
     let mut access = Access::of(&Status::of(original, MODE_AND_OWNER)?);
     access.acl = attributes.acl()?;
     let given = access.give(copy, Preserve::ALL.where_possible());
@@ -232,7 +227,7 @@ pub(crate) fn copy(original: &File, copy: &File) -> io::Result<()> {
 fn copy_xattrs(original: &File, attributes: &Xattrs<'_>, copy: &File) -> io::Result<()> {
     // An attribute that a user has set must be copied, unless the file system of the copy has none
     // at all. Others are labels, or mean something to one file system only.
-    let tolerate = |name: &[u8], outcome: rustix::io::Result<()>| match outcome {
+    let tolerate = |name: &[u8], outcome: sys::Result<()>| match outcome {
         Err(Errno::OPNOTSUPP) => Ok(()),
         Err(errno) if name.is_empty() || name.starts_with(b"user.") => Err(errno),
         _ => Ok(()),
@@ -241,7 +236,7 @@ fn copy_xattrs(original: &File, attributes: &Xattrs<'_>, copy: &File) -> io::Res
     match copy_them() {
         // The mode forbids even the owner to read attributes.
         Err(Errno::ACCESS) => {
-            let mode = original.metadata()?.mode() & ALL_PERMISSIONS;
+            let mode = Status::of(original, MODE_AND_OWNER)?.mode & ALL_PERMISSIONS;
             set_mode(original, mode | 0o600)?;
             let copied = copy_them();
             set_mode(original, mode)?;
@@ -419,25 +414,6 @@ impl Lost {
 
 fn errno_is(error: &io::Error, errno: Errno) -> bool {
     Errno::from_io_error(error) == Some(errno)
-}
-
-fn set_owner(file: &File, owner: Option<u32>, group: Option<u32>) -> rustix::io::Result<()> {
-    fchown(file, owner.map(Uid::from_raw), group.map(Gid::from_raw))
-}
-
-fn set_mode(file: &File, mode: u32) -> rustix::io::Result<()> {
-    // The type of a mode is narrower on some systems.
-    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-    fchmod(file, Mode::from_raw_mode(mode as _))
-}
-
-// The fields are narrower than 64 bits on some architectures.
-#[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-fn timespec(seconds: i64, nanoseconds: i64) -> Timespec {
-    Timespec {
-        tv_sec: seconds as _,
-        tv_nsec: nanoseconds as _,
-    }
 }
 
 #[cfg(test)]

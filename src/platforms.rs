@@ -79,7 +79,7 @@
 //! What [`write()`] and [`Preserve`] keep of a replaced file depends on the system and on the
 //! rights of the process:
 //!
-//! | | Linux | other systems |
+//! | | Linux | other Unixes |
 //! |---|---|---|
 //! | mode | kept | kept |
 //! | group | kept if the process is in it, or has `CAP_CHOWN` | kept if chown(2) allows it |
@@ -109,11 +109,93 @@
 //! The crate reads the version from `/proc/sys/kernel/osrelease`. Where that is hidden, it assumes
 //! an old kernel, but still tries `O_TMPFILE`.
 //!
+//! # Windows
+//!
+//! Every file has a temporary name on Windows, and the crate calls nothing but std. The repository
+//! runs tests for this under wine 8 (`tests/windows`). It has no Windows to run them on, so what is
+//! said here beyond that follows Microsoft's documentation and what users of other crates report.
+//!
+//! **A file that is open cannot always be replaced.** If a program has the file at the path open,
+//! [`replace`] and [`write()`] can fail with [`InUseOrForbidden`]. You get the file back, and nothing
+//! has changed.
+//!
+//! - The first program to look at is your own: drop the [`File`](std::fs::File) that [`publish`] or
+//!   [`replace`] has returned before you save again. [`write()`] keeps no file open.
+//! - Other programs read the file, or scan or index it for a moment. The crate does not retry by
+//!   itself: wait a moment, and publish the returned file again.
+//! - With a program that was built by Rust 1.85.1 or newer, an open file on NTFS can be replaced if
+//!   all who have it open share it for deletion. std does.
+//! - Windows has the same error for a file that you may not replace.
+//!
+//! This is a way to wait for the others:
+//!
+//! ```
+//! use std::{fs::File, path::Path, thread::sleep, time::Duration};
+//! use linkable::{LinkableFile, PublishError, PublishErrorKind};
+//!
+//! fn replace_patiently(mut file: LinkableFile, path: &Path) -> Result<File, PublishError> {
+//!     for _ in 0..20 {
+//!         match file.replace(path) {
+//!             Err(error) if error.kind() == PublishErrorKind::InUseOrForbidden => {
+//!                 file = error.into_file().expect("a file that is not published comes back");
+//!             }
+//!             outcome => return outcome,
+//!         }
+//!         sleep(Duration::from_millis(50));
+//!     }
+//!     file.replace(path)
+//! }
+//! # use linkable::OpenOptionsAnonymousExt;
+//! # let dir = tempfile::tempdir()?;
+//! # let file = std::fs::OpenOptions::new().anonymous_in(dir.path())?;
+//! # replace_patiently(file, &dir.path().join("file"))?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! | | on Windows |
+//! |---|---|
+//! | [`publish`] | makes a hard link, then removes the temporary name. FAT, exFAT and some network file systems have no hard links: [`Unsupported`] |
+//! | [`replace`] | renames the file. Readers see the old file or the new one: none was ever seen to find a part or none, but Microsoft promises it nowhere |
+//! | the temporary name | can stay beside the published file until you drop the returned `File`, on older systems |
+//! | a read-only file | is not replaced: [`InUseOrForbidden`] |
+//! | `name:stream` | is refused, because it is a part of the file `name` |
+//! | `NUL`, `CON`, `COM1` and other devices | are refused, in any directory: [`NotARegularFile`](crate::PublishErrorKind::NotARegularFile) |
+//! | a dot or a space at the end of a name | is not part of it, as everywhere on Windows |
+//! | long paths | work |
+//! | [`allow_copy`](crate::PublishOptions::allow_copy) | copies to another drive. The copy is open for reading and writing, whatever the options of the file were, and has neither its times nor its access control list |
+//! | [`scratch_in`](crate::OpenOptionsAnonymousExt::scratch_in) | sets `FILE_FLAG_DELETE_ON_CLOSE`: the file is gone when it is closed, even if the process is killed |
+//! | [`remove_stale`](crate::remove_stale) | opens each old file in a way that fails if anybody has it open |
+//! | [`reopen`](crate::LinkableFile::reopen) | opens the temporary name |
+//! | `share_mode` of the options | must contain `FILE_SHARE_DELETE`, as it does unless you set it; else publishing fails with [`InUseOrForbidden`] |
+//!
+//! [`Durability::Contents`](crate::Durability::Contents) flushes the file before the rename, and
+//! [`Durability::Full`](crate::Durability::Full) flushes it once more after that. On NTFS, a flush of
+//! a file also writes its name: so says Microsoft's description of the algorithms of its file systems
+//! (MS-FSA). No power was cut to test it. On FAT and exFAT nothing is promised after a power cut.
+//!
+//! These are not there on Windows:
+//!
+//! | | why |
+//! |---|---|
+//! | `mode`, and [`custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags) of open(2) | std does not offer them; a file gets the access control list of its directory. The `custom_flags` of Windows are honoured, and `FILE_FLAG_DELETE_ON_CLOSE` is refused |
+//! | `LinkableFile::new_at`, `PublishOptions::publish_at` | std has no calls that are relative to an open directory |
+//! | `TryFrom<File>` | a file without a name cannot get one |
+//! | `LinkableFile::into_read_only` | Windows syncs only a file that is open for writing |
+//! | `AsFd` and its like | there are `AsHandle` and its like instead |
+//! | [`Preserve`] | each member is an error if a file is replaced, unless you add [`where_possible`], as [`write()`] does: std cannot read or set owner and access control lists. So a file that replaces one with a stricter list has the list of the directory |
+//! | [`allocate`](crate::LinkableFile::allocate) | is an error of the kind [`Unsupported`](std::io::ErrorKind::Unsupported) |
+//!
 //! # Other operating systems
 //!
 //! On macOS, FreeBSD and Android every file has a temporary name. The crate is type-checked for
-//! them, but its tests are not run there.
+//! them, but its tests are not run there. On macOS a sync calls fcntl(2) with `F_FULLFSYNC`, which
+//! flushes the disk, as std does for [`File::sync_all`](std::fs::File::sync_all); file systems that do
+//! not know that get an fsync(2). To open a file, the directory must be readable, because only Linux
+//! and Android can hold a directory that is not.
 //!
+//! On WASI the crate does not compile.
+//!
+//! [`InUseOrForbidden`]: crate::PublishErrorKind::InUseOrForbidden
 //! [`CrossesDevices`]: crate::PublishErrorKind::CrossesDevices
 //! [`Durability`]: crate::Durability
 //! [`ProcUnavailable`]: crate::PublishErrorKind::ProcUnavailable

@@ -1,20 +1,18 @@
 //! The path at which a file is to be published.
 
 use std::borrow::Cow;
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::io::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{
-    accessat, fstat, openat, readlinkat, statat, Access, AtFlags, FileType, Mode, OFlags, Stat, CWD,
-};
-use rustix::io::{retry_on_intr, Errno};
 
-use crate::sys::{self, Attributes, FileId, Status, EFFECTIVE_USER, MODE_AND_OWNER};
+use crate::sys::{
+    self, AsDir, Attributes, Dir, Errno, FileId, FileType, HeldDirectory, OpenDirectory, RawPath,
+    RawPathBuf, SpecialName, Status, FOLLOW, MODE_AND_OWNER, NOFOLLOW,
+};
+
+pub(crate) use crate::sys::parent;
 
 /// What to do if the path at which a file is published is a symlink.
 ///
@@ -71,16 +69,16 @@ const FOLLOW_ATTEMPTS: u32 = 8;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
     /// What the path is relative to: the current directory, or one that the caller has opened.
-    base: BorrowedFd<'a>,
+    base: Dir<'a>,
     /// The directory of the target, if it is held open.
-    held: Option<BorrowedFd<'a>>,
+    held: Option<Dir<'a>>,
     /// What system calls get: the last part of the path if the directory is held, else all of it.
-    relative: &'a CStr,
-    path: &'a CStr,
+    relative: &'a RawPath,
+    path: &'a RawPath,
 }
 
 impl<'a> Target<'a> {
-    pub(crate) fn new(base: BorrowedFd<'a>, path: &'a CStr) -> Self {
+    pub(crate) fn new(base: Dir<'a>, path: &'a RawPath) -> Self {
         Self {
             base,
             held: None,
@@ -90,18 +88,14 @@ impl<'a> Target<'a> {
     }
 
     /// The same target, relative to its parent directory, if that is open.
-    pub(crate) fn within<'b>(self, parent: Option<&'b File>) -> Target<'b>
+    pub(crate) fn within<'b, D: AsDir>(self, parent: Option<&'b D>) -> Target<'b>
     where
         'a: 'b,
     {
-        let last = || {
-            let (above, _) = split(self.path.to_bytes());
-            CStr::from_bytes_with_nul(&self.path.to_bytes_with_nul()[above.len()..])
-        };
-        match parent.map(|parent| (parent, last())) {
-            Some((parent, Ok(last))) if !last.to_bytes().is_empty() => Target {
+        match parent.map(|parent| (parent, sys::last_part(self.path))) {
+            Some((parent, Some(last))) => Target {
                 base: self.base,
-                held: Some(parent.as_fd()),
+                held: Some(parent.as_dir()),
                 relative: last,
                 path: self.path,
             },
@@ -116,58 +110,47 @@ impl<'a> Target<'a> {
     }
 
     /// What the whole path is relative to.
-    pub(crate) fn base(&self) -> BorrowedFd<'a> {
+    pub(crate) fn base(&self) -> Dir<'a> {
         self.base
     }
 
     /// A path of the target that is not relative to an open directory.
-    pub(crate) fn whole_path(&self) -> Cow<'a, CStr> {
-        let is_whole =
-            self.base.as_raw_fd() == CWD.as_raw_fd() || self.path.to_bytes().starts_with(b"/");
-        let below_base = || {
-            let path = sys::path_of(self.base).join(OsStr::from_bytes(self.path.to_bytes()));
-            CString::new(path.into_os_string().into_vec()).ok()
-        };
-        let whole = if is_whole { None } else { below_base() };
-        whole.map_or(Cow::Borrowed(self.path), Cow::Owned)
+    pub(crate) fn whole_path(&self) -> Cow<'a, RawPath> {
+        sys::whole_path(self.base, self.path).map_or(Cow::Borrowed(self.path), Cow::Owned)
     }
 
     /// The directory of the target, by a path that is not relative to an open directory.
     pub(crate) fn whole_parent(&self) -> PathBuf {
         let path = self.whole_path();
-        parent(Path::new(OsStr::from_bytes(path.to_bytes()))).to_owned()
+        parent(sys::as_path(&path)).to_owned()
     }
 
     /// What [`Self::relative`] is relative to.
-    pub(crate) fn directory(&self) -> BorrowedFd<'a> {
+    pub(crate) fn directory(&self) -> Dir<'a> {
         self.held.unwrap_or(self.base)
     }
 
-    pub(crate) fn relative(&self) -> &'a CStr {
+    pub(crate) fn relative(&self) -> &'a RawPath {
         self.relative
     }
 
     /// The directory of the target, if it is held open.
-    pub(crate) fn held(&self) -> Option<BorrowedFd<'a>> {
+    pub(crate) fn held(&self) -> Option<Dir<'a>> {
         self.held
     }
 
     /// The path of the directory of the target.
     pub(crate) fn parent(&self) -> &'a Path {
-        parent(Path::new(OsStr::from_bytes(self.path.to_bytes())))
+        parent(self.as_path())
     }
 
     /// Another file name in the same directory, as a path relative to [`Self::directory`].
     pub(crate) fn sibling(&self, name: &Utf8Path) -> PathBuf {
-        let (parent, _) = split(self.relative.to_bytes());
-        let mut path = Vec::with_capacity(parent.len() + name.as_str().len());
-        path.extend_from_slice(parent);
-        path.extend_from_slice(name.as_str().as_bytes());
-        OsString::from_vec(path).into()
+        sys::sibling(self.relative, name)
     }
 
     /// Looks at the target, without following a symlink; `None` if nothing is there.
-    pub(crate) fn look(&self) -> rustix::io::Result<Option<Status>> {
+    pub(crate) fn look(&self) -> sys::Result<Option<Status>> {
         look(self.directory(), self.relative)
     }
 
@@ -175,14 +158,18 @@ impl<'a> Target<'a> {
     ///
     /// Fails with `ELOOP` if there are too many. If one of them leads to an open file without a
     /// path, fails with `ELOOP` for a regular file and `EINVAL` for others.
-    pub(crate) fn follow(&self) -> rustix::io::Result<(CString, Option<Status>)> {
+    pub(crate) fn follow(&self) -> sys::Result<(RawPathBuf, Option<Status>)> {
         let mut errno = Errno::LOOP;
         for _ in 0..FOLLOW_ATTEMPTS {
             // The kernel decides whether they may be followed: proc_sys_fs(5), protected_symlinks.
-            let end = Status::at(self.base, self.path, AtFlags::empty(), MODE_AND_OWNER);
+            let end = Status::at(self.base, self.path, FOLLOW, MODE_AND_OWNER);
             let end = found(end)?;
             let (path, there) = self.follow_by_hand()?;
-            if there.map(|there| there.id) == end.map(|end| end.id) {
+            let is_end = match (there, end) {
+                (Some(there), Some(end)) => there.id.may_be(end.id),
+                (there, end) => there.is_none() && end.is_none(),
+            };
+            if is_end {
                 return Ok((path, there));
             }
             errno = match end.map(|end| end.file_type()) {
@@ -193,7 +180,7 @@ impl<'a> Target<'a> {
         Err(errno)
     }
 
-    fn follow_by_hand(&self) -> rustix::io::Result<(CString, Option<Status>)> {
+    fn follow_by_hand(&self) -> sys::Result<(RawPathBuf, Option<Status>)> {
         let mut path = self.path.to_owned();
         for _ in 0..=MOST_SYMLINKS {
             let there = look(self.base, &path)?;
@@ -201,24 +188,27 @@ impl<'a> Target<'a> {
                 return Ok((path, there));
             }
             // Its text is relative to the directory that it is in. An absolute path drops that.
-            let text = retry_on_intr(|| readlinkat(self.base, &path, Vec::new()))?;
-            let directory = parent(Path::new(OsStr::from_bytes(path.to_bytes())));
-            let joined = directory.join(OsStr::from_bytes(text.to_bytes()));
-            path = CString::new(joined.into_os_string().into_vec()).map_err(|_| Errno::INVAL)?;
+            let text = sys::read_link(self.base, &path)?;
+            let joined = parent(sys::as_path(&path)).join(text);
+            path = sys::raw_path(joined)?;
         }
         Err(Errno::LOOP)
     }
 
     /// The identity of the file at the target.
-    pub(crate) fn id(&self) -> rustix::io::Result<FileId> {
-        FileId::at(self.directory(), self.relative, AtFlags::SYMLINK_NOFOLLOW)
+    pub(crate) fn id(&self) -> sys::Result<FileId> {
+        FileId::at(self.directory(), self.relative, NOFOLLOW)
     }
 
-    /// Opens the directory of the target.
-    pub(crate) fn open_parent(&self, flags: OFlags) -> rustix::io::Result<File> {
-        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = retry_on_intr(|| openat(self.base, self.parent(), flags, Mode::empty()))?;
-        Ok(File::from(opened))
+    /// Opens the directory of the target to look names up in it.
+    pub(crate) fn hold_parent(&self) -> sys::Result<HeldDirectory> {
+        sys::hold_at(self.base, self.parent())
+    }
+
+    /// Opens the directory of the target to sync it; `None` without permission to read it, and
+    /// where the system does not sync directories.
+    pub(crate) fn open_parent_to_sync(&self) -> sys::Result<Option<OpenDirectory>> {
+        sys::open_to_sync(self.base, self.parent())
     }
 
     /// Whether the target is on another file system than the file.
@@ -228,18 +218,23 @@ impl<'a> Target<'a> {
 
     /// Whether files may be created in the directory; also `true` if that is unknown.
     pub(crate) fn is_writable(&self) -> bool {
-        let wanted = Access::WRITE_OK | Access::EXEC_OK;
         let (directory, path) = self.parent_at();
-        let answer = accessat(directory, path, wanted, EFFECTIVE_USER);
-        !matches!(answer, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
+        sys::is_writable(directory, path)
     }
 
     /// Whether the target is an existing directory.
     pub(crate) fn is_directory(&self) -> bool {
-        let there = statat(self.directory(), self.relative, AtFlags::SYMLINK_NOFOLLOW);
-        there.map_or(false, |stat| {
-            FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-        })
+        matches!(self.look(), Ok(Some(there)) if there.file_type() == FileType::Directory)
+    }
+
+    /// Whether the file at the target has an attribute that forbids to replace it.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self.look(), Ok(Some(there)) if there.is_read_only())
+    }
+
+    /// What the name at the end of the path stands for, if that is not a file.
+    pub(crate) fn special_name(&self) -> Option<(SpecialName, Errno)> {
+        sys::special_name(self.path)
     }
 
     /// The attributes of the file at the target.
@@ -266,12 +261,12 @@ impl<'a> Target<'a> {
 
     /// Whether the directory is sticky, and only somebody else may replace the file at the target.
     pub(crate) fn is_protected_by_sticky_bit(&self, file: &File) -> bool {
-        let there = statat(self.directory(), self.relative, AtFlags::SYMLINK_NOFOLLOW);
-        match (self.stat_parent(), there, fstat(file)) {
-            (Ok(directory), Ok(there), Ok(ours)) => {
-                Mode::from_raw_mode(directory.st_mode).contains(Mode::SVTX)
-                    && ours.st_uid != there.st_uid
-                    && ours.st_uid != directory.st_uid
+        const STICKY: u32 = 0o1000;
+        let (directory, path) = self.parent_at();
+        let directory = Status::at(directory, path, FOLLOW, MODE_AND_OWNER);
+        match (directory, self.look(), Status::of(file, MODE_AND_OWNER)) {
+            (Ok(directory), Ok(Some(there)), Ok(ours)) => {
+                directory.mode & STICKY != 0 && ours.uid != there.uid && ours.uid != directory.uid
             }
             _ => false,
         }
@@ -284,20 +279,21 @@ impl<'a> Target<'a> {
 
     /// Whether the directory of the target does not exist, or was removed.
     pub(crate) fn is_nowhere(&self) -> bool {
-        match self.stat_parent() {
-            Ok(stat) => stat.st_nlink == 0,
+        let (directory, path) = self.parent_at();
+        match sys::is_removed(directory, path) {
+            Ok(removed) => removed,
             Err(errno) => matches!(errno, Errno::NOENT | Errno::NOTDIR),
         }
     }
 
     /// Whether the path can only lead to a directory: `x/`, `.` and `..`.
     pub(crate) fn must_be_directory(&self) -> bool {
-        matches!(split(self.path.to_bytes()).1, b"" | b"." | b"..")
+        sys::must_be_directory(self.path)
     }
 
     /// The error of a file at a path that can only lead to a directory.
     pub(crate) fn refusal_of_directory(&self, replace: bool) -> Errno {
-        match statat(self.directory(), self.relative, AtFlags::empty()) {
+        match FileId::at(self.directory(), self.relative, FOLLOW) {
             // The errno of rename(2).
             Ok(_) if replace => Errno::NOTDIR,
             Ok(_) => Errno::EXIST,
@@ -307,22 +303,21 @@ impl<'a> Target<'a> {
 
     /// The last part of the path, if it can be a file's.
     pub(crate) fn file_name(&self) -> Option<&'a OsStr> {
-        Path::new(OsStr::from_bytes(self.path.to_bytes())).file_name()
+        self.as_path().file_name()
     }
 
     /// Which directory is to hold the file.
-    pub(crate) fn parent_id(&self) -> rustix::io::Result<FileId> {
+    pub(crate) fn parent_id(&self) -> sys::Result<FileId> {
         let (directory, path) = self.parent_at();
-        FileId::at(directory, path, AtFlags::empty())
+        FileId::at(directory, path, FOLLOW)
     }
 
-    fn stat_parent(&self) -> rustix::io::Result<Stat> {
-        let (directory, path) = self.parent_at();
-        statat(directory, path, AtFlags::empty())
+    fn as_path(&self) -> &'a Path {
+        sys::as_path(self.path)
     }
 
     /// The directory of the target, as system calls get it.
-    fn parent_at(&self) -> (BorrowedFd<'a>, &'a Path) {
+    fn parent_at(&self) -> (Dir<'a>, &'a Path) {
         match self.held {
             Some(held) => (held, Path::new(".")),
             None => (self.base, self.parent()),
@@ -330,52 +325,14 @@ impl<'a> Target<'a> {
     }
 }
 
-fn look(directory: BorrowedFd<'_>, path: &CStr) -> rustix::io::Result<Option<Status>> {
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
-    found(Status::at(directory, path, flags, MODE_AND_OWNER))
+fn look(directory: Dir<'_>, path: &RawPath) -> sys::Result<Option<Status>> {
+    found(Status::at(directory, path, NOFOLLOW, MODE_AND_OWNER))
 }
 
-fn found<T>(looked: rustix::io::Result<T>) -> rustix::io::Result<Option<T>> {
+fn found<T>(looked: sys::Result<T>) -> sys::Result<Option<T>> {
     match looked {
         Ok(found) => Ok(Some(found)),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),
-    }
-}
-
-/// The directory of `path`: everything up to the last slash, as the kernel sees it.
-///
-/// `Path::parent` treats `x/` and `x/.` like `x`; the kernel does not.
-pub(crate) fn parent(path: &Path) -> &Path {
-    match split(path.as_os_str().as_bytes()).0 {
-        b"" => Path::new("."),
-        parent => Path::new(OsStr::from_bytes(parent)),
-    }
-}
-
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    let slash = path.iter().rposition(|&byte| byte == b'/');
-    path.split_at(slash.map_or(0, |slash| slash + 1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parent_is_all_up_to_the_last_slash() {
-        for (path, expected) in [
-            ("file", "."),
-            ("", "."),
-            ("..", "."),
-            ("/", "/"),
-            ("/file", "/"),
-            ("a/b/file", "a/b/"),
-            ("a/b/", "a/b/"),
-            ("a//file", "a//"),
-        ] {
-            let found = parent(Path::new(path));
-            assert_eq!(found.as_os_str(), OsStr::new(expected), "{path:?}");
-        }
     }
 }

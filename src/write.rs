@@ -2,13 +2,13 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::io_error::cannot_write;
 use crate::linkable_file::LinkableFile;
 use crate::open_options::anonymous_without_flags;
 use crate::publish::PublishOptions;
+use crate::sys;
 #[cfg(doc)]
 use crate::OpenOptionsAnonymousExt;
 
@@ -51,6 +51,11 @@ use crate::OpenOptionsAnonymousExt;
 /// # Platform-specific behavior
 ///
 /// See [`PublishOptions::publish`].
+///
+/// On Windows the new file has the access control list of its directory, and not that of the existing
+/// file, because std can neither read nor set one. So keep secrets in a directory that others may not
+/// read. A read-only file is an error, as with `std::fs::write`, and so is one that is open, in some
+/// cases: see [Windows](crate::platforms#windows).
 ///
 /// # Examples
 ///
@@ -161,7 +166,7 @@ impl PublishOptions {
         let destination = self.destination_of(path)?;
         let mut options = OpenOptions::new();
         if destination.takes_permissions {
-            options.mode(0o600);
+            sys::for_owner_only(&mut options);
         }
         anonymous_without_flags(options.read(true), &destination.directory)
     }

@@ -16,14 +16,11 @@ use std::mem;
 use std::path::{Path, PathBuf};
 
 use camino::Utf8PathBuf;
-use rustix::fd::BorrowedFd;
-use rustix::fs::renameat;
-use rustix::io::Errno;
 
 use self::named::Named;
 pub use self::temporary_name::is_temporary_name;
 use crate::custom_flags::CustomFlags;
-use crate::sys::{self, retry, FileId};
+use crate::sys::{self, Access, Dir, Errno, FileId, OpenDirectory};
 use crate::target::Target;
 
 #[derive(Debug)]
@@ -49,7 +46,8 @@ impl Backend {
     }
 
     /// The same in a directory that is held open, for reading and writing.
-    pub(crate) fn open_at(directory: BorrowedFd<'_>) -> io::Result<(File, Self)> {
+    #[allow(dead_code)] // Only Unix needs it.
+    pub(crate) fn open_at(directory: Dir<'_>) -> io::Result<(File, Self)> {
         Self::unnamed_or(sys::open_unnamed_at(directory), || {
             Named::create_at(directory)
         })
@@ -87,6 +85,10 @@ impl Backend {
     ) -> io::Result<File> {
         match Self::open(options, flags.never_linkable(), directory)? {
             (file, Self::Unnamed) => Ok(file),
+            (file, Self::Named(named)) if sys::SCRATCH_REMOVES_ITSELF => {
+                named.disarm();
+                Ok(file)
+            }
             (file, Self::Named(named)) => match named.remove() {
                 Ok(()) => Ok(file),
                 Err((_, error)) => Err(error),
@@ -114,11 +116,12 @@ impl Backend {
         }
     }
 
-    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name.
-    pub(crate) fn open_directory(&self) -> Option<rustix::io::Result<File>> {
+    /// Opens the directory of the temporary name, to sync it; `None` if there is no such name, and
+    /// without permission to read the directory.
+    pub(crate) fn open_directory(&self) -> sys::Result<Option<OpenDirectory>> {
         match self {
-            Self::Unnamed => None,
-            Self::Named(named) => Some(named.open_directory()),
+            Self::Unnamed => Ok(None),
+            Self::Named(named) => named.open_directory(),
         }
     }
 
@@ -154,7 +157,7 @@ impl Backend {
         let (name, path) = link_temporary(file, target)?;
         let directory = target.directory();
         // Make a named handle only if the rename failed, because that costs system calls.
-        let renamed = retry(|| renameat(directory, &path, directory, target.relative()));
+        let renamed = sys::rename(directory, path.as_path(), directory, target.relative());
         renamed.or_else(|errno| {
             let named = match FileId::of(file) {
                 Ok(id) => Named::adopt_link(id, target, &name).ok(),
@@ -185,13 +188,22 @@ impl Backend {
         Ok(())
     }
 
+    /// Opens the same file again, with its own offset.
+    pub(crate) fn reopen(&self, file: &File, access: Access) -> io::Result<File> {
+        let name = match self {
+            Self::Unnamed => None,
+            Self::Named(named) => Some(named.name()),
+        };
+        sys::reopen(file, name, access)
+    }
+
     fn take_back(&mut self, (named, error): (Named, io::Error)) -> io::Error {
         *self = Self::named(named);
         error
     }
 }
 
-fn link(file: &File, target: &Target<'_>) -> rustix::io::Result<()> {
+fn link(file: &File, target: &Target<'_>) -> sys::Result<()> {
     sys::link_unnamed(file, target.directory(), target.relative())
 }
 

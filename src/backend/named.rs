@@ -3,20 +3,17 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem::{self, ManuallyDrop};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
 use camino::Utf8Path;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    linkat, open, openat, renameat, statat, unlinkat, AtFlags, FileType, Mode, OFlags, CWD,
-};
-use rustix::io::{retry_on_intr, Errno};
 
 use super::temporary_name::with_free_name;
 use crate::custom_flags::CustomFlags;
-use crate::sys::{self, rename_noreplace, retry, FileId, DIRECTORY_BY_PATH};
+use crate::sys::{
+    self, retry, AsDir, Dir, Errno, FileId, HeldDirectory, OpenDirectory, OpenOptionsExt, CURRENT,
+    NOFOLLOW,
+};
 use crate::target::{self, Target};
 
 /// How often the path may lead to another directory while a file is created there.
@@ -36,7 +33,7 @@ pub(crate) struct Named {
 struct Place {
     /// What `path` is relative to, the current directory if `None`. Held open, so that neither
     /// chdir(2) nor a renamed directory leads the clean-up astray.
-    directory: Option<OwnedFd>,
+    directory: Option<HeldDirectory>,
     path: PathBuf,
 }
 
@@ -61,33 +58,28 @@ impl Named {
         directory: &Path,
         name: &Utf8Path,
     ) -> io::Result<(File, Self)> {
-        let flags = flags.for_directory();
-        let held = open_directory(directory, flags)?;
+        let follow = !flags.refuse_symlink();
+        let held = sys::hold(directory, follow)?;
         // std has no openat, and only std knows all of the caller's options.
         let opened = match options.open(directory.join(name)) {
             // The path of the directory is too long to append the name. That of its descriptor is
             // not.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NAMETOOLONG) => options
-                .open(sys::path_of(held.as_fd()).join(name))
+                .open(sys::path_of(held.as_dir()).join(name))
                 .map_err(|_| error),
             opened => opened,
         };
-        let (file, id) = created(opened, held.as_fd(), name)?;
-        let named = Self::confirm_in_directory(id, held, flags, directory, name)?;
+        let (file, id) = created(opened, held.as_dir(), name)?;
+        let named = Self::confirm_in_directory(id, held, follow, directory, name)?;
         Ok((file, named))
     }
 
     /// Creates a file for reading and writing in `directory`, which is held open.
-    pub(super) fn create_at(directory: BorrowedFd<'_>) -> io::Result<(File, Self)> {
-        let flags = DIRECTORY_BY_PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let held = retry_on_intr(|| openat(directory, ".", flags, Mode::empty()))?;
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let flags = flags | OFlags::RDWR | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o666);
+    pub(super) fn create_at(directory: Dir<'_>) -> io::Result<(File, Self)> {
+        let held = sys::hold_at(directory, Path::new("."))?;
         let (file, id, path) = with_free_name(|name| {
-            let opened = retry_on_intr(|| openat(&held, name.as_str(), flags, mode));
-            let opened = opened.map(File::from).map_err(io::Error::from);
-            let (file, id) = created(opened, held.as_fd(), &name)?;
+            let opened = sys::create_at(held.as_dir(), &name);
+            let (file, id) = created(opened, held.as_dir(), &name)?;
             Ok((file, id, name.into()))
         })?;
         let place = Place {
@@ -101,8 +93,8 @@ impl Named {
     /// has its path now.
     fn confirm_in_directory(
         id: FileId,
-        mut held: OwnedFd,
-        flags: OFlags,
+        mut held: HeldDirectory,
+        follow: bool,
         directory: &Path,
         name: &Utf8Path,
     ) -> io::Result<Self> {
@@ -117,11 +109,11 @@ impl Named {
                 directory: Some(held),
                 path: name.into(),
             };
-            if place.id()? == Some(id) {
+            if place.may_be(id)? {
                 named.place = place;
                 return Ok(named);
             }
-            held = open_directory(directory, flags)?;
+            held = sys::hold(directory, follow)?;
         }
         Err(Errno::NOENT.into())
     }
@@ -136,7 +128,7 @@ impl Named {
         id: FileId,
         target: &Target<'_>,
         name: &Utf8Path,
-    ) -> rustix::io::Result<Self> {
+    ) -> sys::Result<Self> {
         let place = Place::beside(target, name);
         match place.id() {
             Ok(there) if there != Some(id) => Err(Errno::NOENT),
@@ -156,24 +148,21 @@ impl Named {
     /// Gives the file the path `target`, if nothing exists there.
     pub(super) fn publish(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
         let (from, path, to) = (self.place.base(), &self.place.path, target.directory());
-        let renamed = retry(|| rename_noreplace(from, path, to, target.relative()));
+        let renamed = retry(|| sys::rename_noreplace(from, path, to, target.relative()));
         // EINVAL: the file system knows no flags (FUSE, NFS, 9p, ZFS before 2.2).
         // ENOSYS: Linux before 3.15, sandboxes, other systems.
         let unsupported = match renamed {
             Err(errno @ (Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)) => errno,
             renamed => return self.after_rename(renamed, target),
         };
-        match retry(|| linkat(from, path, to, target.relative(), AtFlags::empty())) {
+        match sys::link(from, path.as_path(), to, target.relative()) {
             Ok(()) => self.after_link(target),
             // No file may be created there, so hard links are not what is missing.
             Err(errno @ (Errno::PERM | Errno::ACCESS)) if !target.is_writable() => {
                 Err((self, errno.into()))
             }
-            // No hard links either (FAT, exFAT by FUSE; EACCES is Android's policy). Report the
-            // error of the rename.
-            Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                Err((self, unsupported.into()))
-            }
+            // No hard links either. Report the error of the rename.
+            Err(errno) if sys::has_no_links(errno) => Err((self, unsupported.into())),
             // The link is there: the reply to an earlier try may have been lost.
             Err(_) if self.is(target) => self.keep_target(target),
             Err(errno) => Err((self, errno.into())),
@@ -191,13 +180,13 @@ impl Named {
             return self.keep_target(target);
         }
         let (from, path, to) = (self.place.base(), &self.place.path, target.directory());
-        let renamed = retry(|| renameat(from, path, to, target.relative()));
+        let renamed = sys::rename(from, path.as_path(), to, target.relative());
         self.after_rename(renamed, target)
     }
 
     pub(super) fn after_rename(
         self,
-        renamed: rustix::io::Result<()>,
+        renamed: sys::Result<()>,
         target: &Target<'_>,
     ) -> Result<(), (Self, io::Error)> {
         match renamed {
@@ -214,9 +203,8 @@ impl Named {
     /// Removes the temporary name or, if that fails, the link that was just made at the target.
     fn after_link(self, target: &Target<'_>) -> Result<(), (Self, io::Error)> {
         self.remove().map_err(|(named, error)| {
-            if named.is(target) {
-                let (to, name) = (target.directory(), target.relative());
-                let _ = retry(|| unlinkat(to, name, AtFlags::empty()));
+            if target.id().map_or(false, |there| there.may_be(named.id)) {
+                let _ = sys::unlink(target.directory(), target.relative());
             }
             (named, error)
         })
@@ -246,20 +234,19 @@ impl Named {
         target.file_name() == self.place.path.file_name() && same_directory()
     }
 
-    /// The identity of the directory that holds the name.
-    pub(super) fn directory_id(&self) -> Option<FileId> {
-        let directory = self.place.directory.as_ref()?;
-        FileId::of(directory).ok()
+    /// The temporary name, and what it is relative to.
+    pub(super) fn name(&self) -> (Dir<'_>, &Path) {
+        (self.place.base(), &self.place.path)
     }
 
-    /// Opens the directory of the temporary name, to sync it.
-    pub(super) fn open_directory(&self) -> rustix::io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = retry_on_intr(|| match &self.place.directory {
-            Some(directory) => openat(directory, ".", flags, Mode::empty()),
-            None => open(target::parent(&self.place.path), flags, Mode::empty()),
-        });
-        opened.map(File::from)
+    /// The identity of the directory that holds the name.
+    pub(super) fn directory_id(&self) -> Option<FileId> {
+        sys::id_of_held(self.place.directory.as_ref()?)
+    }
+
+    /// Opens the directory of the temporary name, to sync it; `None` without permission to read it.
+    pub(super) fn open_directory(&self) -> sys::Result<Option<OpenDirectory>> {
+        sys::open_to_sync(self.place.base(), target::parent(&self.place.path))
     }
 
     /// Removes the name now, so that a failure can be reported.
@@ -275,11 +262,11 @@ impl Named {
 
     /// Whether the temporary name still is the file's.
     pub(super) fn still_ours(&self) -> bool {
-        self.place.id() == Ok(Some(self.id))
+        self.place.may_be(self.id) == Ok(true)
     }
 
     /// Closes the directory and leaves the name, which is no longer ours.
-    fn disarm(self) {
+    pub(super) fn disarm(self) {
         drop(mem::take(&mut ManuallyDrop::new(self).place));
     }
 }
@@ -296,11 +283,8 @@ impl Place {
     /// In the directory of `target`, which is held open if possible.
     fn beside(target: &Target<'_>, name: &Utf8Path) -> Self {
         let directory = match target.held() {
-            Some(held) => held.try_clone_to_owned().ok(),
-            None => target
-                .open_parent(DIRECTORY_BY_PATH)
-                .ok()
-                .map(OwnedFd::from),
+            Some(held) => sys::hold_again(held),
+            None => target.hold_parent().ok(),
         };
         match directory {
             Some(_) => Self {
@@ -309,66 +293,51 @@ impl Place {
             },
             None => Self {
                 // A copy of the current directory cannot be had this way, and is not needed.
-                directory: target.base().try_clone_to_owned().ok(),
+                directory: sys::hold_again(target.base()),
                 path: target.unheld().sibling(name),
             },
         }
     }
 
-    fn base(&self) -> BorrowedFd<'_> {
-        self.directory.as_ref().map_or(CWD, AsFd::as_fd)
+    fn base(&self) -> Dir<'_> {
+        self.directory.as_ref().map_or(CURRENT, AsDir::as_dir)
     }
 
     /// The identity of the file that has the name; `None` if there is none.
-    fn id(&self) -> rustix::io::Result<Option<FileId>> {
-        match FileId::at(self.base(), self.path.as_path(), AtFlags::SYMLINK_NOFOLLOW) {
+    fn id(&self) -> sys::Result<Option<FileId>> {
+        match FileId::at(self.base(), self.path.as_path(), NOFOLLOW) {
             Ok(id) => Ok(Some(id)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno),
         }
     }
 
-    fn unlink(&self) -> rustix::io::Result<()> {
-        retry(|| unlinkat(self.base(), &self.path, AtFlags::empty()))
+    fn unlink(&self) -> sys::Result<()> {
+        sys::unlink(self.base(), self.path.as_path())
+    }
+
+    /// Whether the name is that file's, as far as the system shows.
+    fn may_be(&self, id: FileId) -> sys::Result<bool> {
+        Ok(self.id()?.map_or(false, |there| there.may_be(id)))
     }
 }
 
 /// Identifies the file that was opened to be created as `name`. Removes what a failure has left.
 fn created(
     opened: io::Result<File>,
-    directory: BorrowedFd<'_>,
+    directory: Dir<'_>,
     name: &Utf8Path,
 ) -> io::Result<(File, FileId)> {
     let file = opened.map_err(|error| {
-        // open(2) can fail after it has created the file. Only then does the kernel check
-        // O_DIRECT, Landlock, SELinux, IMA and fanotify.
         if Errno::from_io_error(&error) != Some(Errno::EXIST) {
-            remove_empty(directory, name);
+            sys::remove_empty(directory, name);
         }
         error
     })?;
     let id = FileId::of(&file).map_err(|errno| {
         // O_EXCL guarantees that this name is ours.
-        let _ = unlinkat(directory, name.as_str(), AtFlags::empty());
+        let _ = sys::unlink(directory, name.as_str());
         errno
     })?;
     Ok((file, id))
-}
-
-/// Removes the empty file that a failed open may have left. Nobody else draws its name.
-fn remove_empty(directory: BorrowedFd<'_>, name: &Utf8Path) {
-    let there = statat(directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW);
-    let is_empty_file = there.map_or(false, |stat| {
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        kind == FileType::RegularFile && stat.st_size == 0 && stat.st_nlink == 1
-    });
-    if is_empty_file {
-        let _ = unlinkat(directory, name.as_str(), AtFlags::empty());
-    }
-}
-
-/// Opens a directory to look names up in it.
-fn open_directory(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    let flags = flags | DIRECTORY_BY_PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(retry_on_intr(|| open(path, flags, Mode::empty()))?)
 }

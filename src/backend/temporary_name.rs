@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::SystemTime;
 
 use camino::Utf8PathBuf;
-use rustix::io::Errno;
+
+use crate::sys::Errno;
 
 const PREFIX: &str = ".linkable-";
 const SUFFIX: &str = ".tmp";
@@ -37,7 +37,10 @@ const RANDOM: usize = 8;
 #[doc(alias = "hidden")]
 #[must_use]
 pub fn is_temporary_name<P: AsRef<Path>>(name: P) -> bool {
-    let name = name.as_ref().file_name().unwrap_or_default().as_bytes();
+    let name = name.as_ref().file_name().unwrap_or_default();
+    // No other character becomes one of these.
+    let name = name.to_string_lossy();
+    let name = name.as_bytes();
     let random = name
         .strip_prefix(PREFIX.as_bytes())
         .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()));

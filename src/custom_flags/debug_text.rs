@@ -2,10 +2,11 @@
 
 use std::fmt::{self, Write};
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+
+use crate::sys::{OpenOptionsExt, RawFlags, O_ACCMODE};
 
 /// std has no getter for the custom flags, but shows them in the `Debug` text.
-pub(super) fn read(options: &OpenOptions) -> Option<i32> {
+pub(super) fn read(options: &OpenOptions) -> Option<RawFlags> {
     scan_pieces(options).or_else(|| {
         let text = format!("{options:?}");
         let text_with = |flags| format!("{:?}", options.clone().custom_flags(flags));
@@ -14,7 +15,7 @@ pub(super) fn read(options: &OpenOptions) -> Option<i32> {
 }
 
 /// The number behind `custom_flags: `, in one pass and without allocation.
-fn scan_pieces<D: fmt::Debug>(options: &D) -> Option<i32> {
+fn scan_pieces<D: fmt::Debug>(options: &D) -> Option<RawFlags> {
     let mut scan = FlagScan::Before;
     // An error ends the pass early, once there is nothing more to read.
     let _ = write!(scan, "{options:?}");
@@ -74,7 +75,7 @@ impl FlagScan {
 }
 
 /// The same, in whatever pieces the text was written.
-fn find_in_text(text: &str) -> Option<i32> {
+fn find_in_text(text: &str) -> Option<RawFlags> {
     const KEY: &str = "custom_flags: ";
     let value = &text[text.find(KEY)? + KEY.len()..];
     let end = value.find(|c: char| c != '-' && !c.is_ascii_alphanumeric())?;
@@ -84,11 +85,11 @@ fn find_in_text(text: &str) -> Option<i32> {
 /// Whether no flags are set, which is nearly always so, although the text is not understood.
 ///
 /// That is certain if the text equals the one without flags, and every single flag would change it.
-fn shows_no_flags(text: &str, text_with: impl Fn(i32) -> String) -> bool {
+fn shows_no_flags(text: &str, text_with: impl Fn(RawFlags) -> String) -> bool {
     let none = text_with(0);
     let mut flags = (0..32).map(|bit| 1 << bit);
     // std masks the access mode out of the custom flags.
-    text == none && flags.all(|flag| flag & libc::O_ACCMODE != 0 || text_with(flag) != none)
+    text == none && flags.all(|flag| flag & O_ACCMODE != 0 || text_with(flag) != none)
 }
 
 #[cfg(test)]

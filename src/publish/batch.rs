@@ -9,16 +9,13 @@ use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
-use rustix::io::Errno;
-
 use super::steps::{self, with_target, Failure, Files, Plan, Seen};
 use super::sync::{self, ContentSync, Errors, FileSystems, Look};
 use super::PublishOptions;
 use crate::error::PublishError;
 use crate::error_kind::PublishErrorKind;
 use crate::linkable_file::LinkableFile;
-use crate::sys::{self, FileId, SyncRules};
+use crate::sys::{self, Errno, FileId, OpenDirectory, SyncRules, CURRENT};
 use crate::target::{self, Target};
 #[cfg(doc)]
 use crate::Durability;
@@ -414,8 +411,9 @@ impl Files for Chunk<'_> {
         self.each(|_, queued| {
             let (plan, file) = (queued.plan, &queued.file);
             let seen = &mut queued.seen;
-            queued.followed = with_target(CWD, &queued.path, |target| plan.follow(target, seen))?;
-            queued.must_copy = with_target(CWD, queued.final_path(), |target| {
+            queued.followed =
+                with_target(CURRENT, &queued.path, |target| plan.follow(target, seen))?;
+            queued.must_copy = with_target(CURRENT, queued.final_path(), |target| {
                 plan.check(file, target)?;
                 Ok(plan.must_copy(file, target))
             })?;
@@ -426,7 +424,7 @@ impl Files for Chunk<'_> {
 
     fn open_directories(&mut self) -> Result<(), Infallible> {
         self.each(|chunk, queued| {
-            with_target(CWD, queued.final_path(), |target| {
+            with_target(CURRENT, queued.final_path(), |target| {
                 chunk.directories.open(queued.plan, &queued.file, target)
             })
         });
@@ -443,7 +441,7 @@ impl Files for Chunk<'_> {
                 return Ok(());
             }
             let (plan, file, mut seen) = (queued.plan, &queued.file, queued.seen);
-            let kept = with_target(CWD, queued.final_path(), |target| {
+            let kept = with_target(CURRENT, queued.final_path(), |target| {
                 plan.preserve(file, target, &mut seen)
             });
             queued.seen = seen;
@@ -465,7 +463,7 @@ impl Files for Chunk<'_> {
                 queued.followed.as_ref().unwrap_or(&queued.path),
             );
             let file = &mut queued.file;
-            let named = with_target(CWD, path, |target| {
+            let named = with_target(CURRENT, path, |target| {
                 plan.name_before_sync(Some(rules), file, &chunk.directories.within(target))
             });
             match named {
@@ -512,7 +510,7 @@ impl Files for Chunk<'_> {
                 queued.followed.as_ref().unwrap_or(&queued.path),
             );
             let (must_copy, file, seen) = (queued.must_copy, &mut queued.file, &mut queued.seen);
-            let outcome = with_target(CWD, path, |target| {
+            let outcome = with_target(CURRENT, path, |target| {
                 let named = if must_copy {
                     Err(Failure::crosses_devices(plan, file, target))
                 } else {
@@ -587,10 +585,10 @@ fn half_of_the_descriptors() -> usize {
 #[derive(Default)]
 struct Directories {
     /// By path; `None` without permission to read it.
-    opened: BTreeMap<PathBuf, Option<File>>,
+    opened: BTreeMap<PathBuf, Option<OpenDirectory>>,
     /// The directories of temporary names; `None` if it is one of `opened`, or may not be read. The
     /// key is `None` if it cannot be identified.
-    left: Vec<(Option<FileId>, Option<File>)>,
+    left: Vec<(Option<FileId>, Option<OpenDirectory>)>,
 }
 
 impl Directories {
@@ -639,11 +637,12 @@ impl Directories {
         errors: &mut Errors,
     ) -> BTreeMap<&Path, Result<(), Errno>> {
         for left in self.left.iter().filter_map(|(_, left)| left.as_ref()) {
+            let left = sys::as_file(left);
             // `errors` gives an error to all names on that file system.
             let _ = errors.noting(left, synced.sync(left));
         }
-        let sync = |(path, directory): (_, &'_ Option<File>)| {
-            let directory = directory.as_ref()?;
+        let sync = |(path, directory): (_, &'_ Option<OpenDirectory>)| {
+            let directory = sys::as_file(directory.as_ref()?);
             let outcome = synced.sync(directory);
             let outcome = outcome.and_then(|()| sync::check_shutdown(directory));
             let outcome = errors.noting(directory, outcome);

@@ -1,15 +1,12 @@
 //! A copy of a file that itself cannot be published.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
-
-use rustix::fs::{fcntl_getfl, fcntl_setfl, seek, tell, OFlags, SeekFrom};
-use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
 
 use crate::backend::Backend;
+use crate::linkable_file::LinkableFile;
 use crate::metadata;
-use crate::sys;
+use crate::sys::{self, Access, OpenedAs};
 use crate::target::Target;
 
 /// Why a file could not be copied.
@@ -28,70 +25,38 @@ impl<E: Into<io::Error>> From<E> for Error {
 /// Copies the file to a temporary name in the directory of `target`.
 ///
 /// The copy is open as the original is, at the same position.
-pub(super) fn beside(original: &File, target: &Target<'_>) -> Result<(File, Backend), Error> {
-    let flags = fcntl_getfl(original)?;
-    let source = open_source(original, flags).map_err(|_| Error::Source)?;
-    let mut options = OpenOptions::new();
+pub(super) fn beside(
+    original: &LinkableFile,
+    target: &Target<'_>,
+) -> Result<(File, Backend), Error> {
+    let opened = OpenedAs::of(original.inner())?;
+    let source = open_source(original, opened).map_err(|_| Error::Source)?;
+    let original = original.inner();
+    let mut options = opened.options();
     // Others may open it only once it is complete.
-    options.mode(0o600).read(flags.contains(OFlags::RDWR));
-    // These flags cannot be set later.
-    let sync = flags & (OFlags::SYNC | OFlags::DSYNC);
-    options.custom_flags(sync.bits().try_into().unwrap_or_default());
+    sys::for_owner_only(&mut options);
     let (copy, backend) = Backend::open_named(&options, &target.whole_parent())?;
 
     copy_contents(original, &source, &copy)?;
     metadata::copy(original, &copy)?;
     // Not earlier: copy_file_range(2) fails with O_APPEND.
-    fcntl_setfl(&copy, flags)?;
+    opened.give_rest(&copy)?;
     Ok((copy, backend))
 }
 
-fn open_source(original: &File, flags: OFlags) -> io::Result<File> {
-    match sys::reopen(original, OFlags::RDONLY) {
-        Err(_) if flags.contains(OFlags::RDWR) => original.try_clone(),
+fn open_source(original: &LinkableFile, opened: OpenedAs) -> io::Result<File> {
+    match original.open_again(Access::Read) {
+        Err(_) if opened.can_read() => original.inner().try_clone(),
         reopened => reopened,
     }
 }
 
-fn copy_contents(original: &File, source: &File, copy: &File) -> io::Result<()> {
+fn copy_contents(mut original: &File, source: &File, mut copy: &File) -> io::Result<()> {
     // A clone moves the position of the original.
-    let position = tell(original)?;
-    let copied = copy_data(source, copy);
-    seek(original, SeekFrom::Start(position))?;
+    let position = original.stream_position()?;
+    let copied = sys::copy_data(source, copy);
+    original.seek(SeekFrom::Start(position))?;
     copied?;
-    seek(copy, SeekFrom::Start(position))?;
+    copy.seek(SeekFrom::Start(position))?;
     Ok(())
-}
-
-/// Copies the data and leaves out the holes.
-fn copy_data(source: &File, mut copy: &File) -> io::Result<()> {
-    let length = source.metadata()?.len();
-    let mut end = 0;
-    while let Some(start) = next_data(source, end, length)? {
-        end = seek(source, SeekFrom::Hole(start)).unwrap_or(length);
-        seek(source, SeekFrom::Start(start))?;
-        seek(copy, SeekFrom::Start(start))?;
-        // std calls copy_file_range(2), which shares blocks where the file system can, and falls
-        // back to other calls.
-        io::copy(&mut source.take(end - start), &mut copy)?;
-    }
-    if copy.metadata()?.len() < length {
-        copy.set_len(length)?;
-    }
-    Ok(())
-}
-
-/// Where the next data is, from `position` on.
-fn next_data(source: &File, position: u64, length: u64) -> io::Result<Option<u64>> {
-    if position >= length {
-        return Ok(None);
-    }
-    match seek(source, SeekFrom::Data(position)) {
-        Ok(start) => Ok(Some(start)),
-        // Nothing but a hole is left.
-        Err(Errno::NXIO) => Ok(None),
-        // The file system has no holes, or does not report them.
-        Err(Errno::INVAL) => Ok(Some(position)),
-        Err(errno) => Err(errno.into()),
-    }
 }

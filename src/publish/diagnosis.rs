@@ -2,14 +2,11 @@
 
 use std::io;
 
-use rustix::fd::AsFd;
-use rustix::io::Errno;
-
 use crate::error_kind::{PublishErrorKind, Reason};
 use crate::io_error;
 use crate::linkable_file::LinkableFile;
 use crate::metadata::Preserve;
-use crate::sys::{self, Attributes};
+use crate::sys::{self, Attributes, Errno, SpecialName};
 use crate::target::Target;
 
 /// Why the file could not be published.
@@ -33,6 +30,7 @@ pub(super) fn reason_of(
         return reason;
     }
     match errno {
+        errno if sys::is_in_use_or_forbidden(errno) => in_use_or_forbidden(target),
         Errno::PERM | Errno::ACCESS => {
             forbidden(file, target).unwrap_or_else(|| refused(errno, replace, file, target))
         }
@@ -106,6 +104,35 @@ fn reason_of_target(errno: Errno, target: &Target<'_>) -> Option<Reason> {
     })
 }
 
+/// The causes of errors of Windows that have many.
+fn in_use_or_forbidden(target: &Target<'_>) -> Reason {
+    if target.is_directory() {
+        return PublishErrorKind::IsADirectory.into();
+    }
+    if target.is_read_only() {
+        return Reason {
+            kind: PublishErrorKind::InUseOrForbidden,
+            advice: ": the existing file is read-only; clear its read-only attribute, or choose \
+                     another path",
+        };
+    }
+    PublishErrorKind::InUseOrForbidden.into()
+}
+
+/// Why no file can have such a name.
+pub(super) fn reason_of_special_name(name: SpecialName) -> Reason {
+    match name {
+        SpecialName::Device => Reason {
+            kind: PublishErrorKind::NotARegularFile,
+            advice: ": the name is that of a device of Windows; choose another name",
+        },
+        SpecialName::Stream => other(
+            ": a colon in the name stands for a stream of an NTFS file, which cannot be replaced in \
+             one step; choose a name without",
+        ),
+    }
+}
+
 fn other(advice: &'static str) -> Reason {
     let kind = PublishErrorKind::Other;
     Reason { kind, advice }
@@ -138,7 +165,7 @@ fn forbidden(file: &LinkableFile, target: &Target<'_>) -> Option<Reason> {
             ": the existing file is immutable or append-only; run chattr -i -a on it",
         ));
     }
-    let ours = sys::attributes(file.inner().as_fd(), "");
+    let ours = sys::attributes_of(file.inner());
     if ours.map_or(false, Attributes::forbid_change) {
         return Some(Reason {
             kind: PublishErrorKind::LinkForbidden,

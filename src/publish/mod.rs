@@ -11,9 +11,6 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::CWD;
-
 pub use self::batch::{BatchProgress, BatchReport, PublishBatch};
 pub(crate) use self::steps::Destination;
 use self::steps::Plan;
@@ -21,6 +18,7 @@ pub use self::sync::{Durability, SyncMethod};
 use crate::error::PublishError;
 use crate::linkable_file::LinkableFile;
 use crate::metadata::Preserve;
+use crate::sys::{Dir, CURRENT};
 use crate::target::Symlinks;
 #[cfg(doc)]
 use crate::PublishErrorKind;
@@ -278,50 +276,13 @@ impl PublishOptions {
         file: LinkableFile,
         path: P,
     ) -> Result<File, PublishError> {
-        self.publish_below(file, CWD, path.as_ref())
+        self.publish_below(file, CURRENT, path.as_ref())
     }
 
-    /// Publishes `file` at a path that is relative to an open directory.
-    ///
-    /// This is [`publish`](Self::publish), but it does not matter where that directory is now, or
-    /// what is mounted over it. `dir` can be anything with a descriptor of a directory, also one
-    /// that was opened with `O_PATH`. An absolute `path` ignores it, as with openat(2).
-    ///
-    /// # Errors
-    ///
-    /// See [`publish`](Self::publish).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::fs::{self, File};
-    /// use linkable::{LinkableFile, PublishOptions};
-    ///
-    /// # let temp = tempfile::tempdir()?;
-    /// # let [here, there] = ["here", "there"].map(|name| temp.path().join(name));
-    /// # fs::create_dir(&here)?;
-    /// let dir = File::open(&here)?;
-    /// let file = LinkableFile::new_at(&dir)?;
-    /// fs::rename(&here, &there)?;
-    /// PublishOptions::new().publish_at(file, &dir, "file")?;
-    /// assert!(there.join("file").exists());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[doc(alias = "linkat")]
-    #[doc(alias = "dirfd")]
-    pub fn publish_at<D: AsFd, P: AsRef<Path>>(
-        &self,
-        file: LinkableFile,
-        dir: D,
-        path: P,
-    ) -> Result<File, PublishError> {
-        self.publish_below(file, dir.as_fd(), path.as_ref())
-    }
-
-    fn publish_below(
+    pub(crate) fn publish_below(
         &self,
         mut file: LinkableFile,
-        base: BorrowedFd<'_>,
+        base: Dir<'_>,
         path: &Path,
     ) -> Result<File, PublishError> {
         match steps::publish_one(self.plan, &mut file, base, path) {
@@ -408,6 +369,9 @@ impl LinkableFile {
     /// Returns [`PublishError::NotPublished`] with the file; the path is as it was. See
     /// [`PublishErrorKind`] for the causes. The returned file may have a temporary name in the
     /// directory of `path`, which is removed when you drop the file.
+    ///
+    /// On Windows this can fail while the existing file is open, also as the [`File`] that the last
+    /// save returned: drop that first. See [Windows](crate::platforms#windows).
     ///
     /// # Examples
     ///

@@ -2,16 +2,9 @@
 //!
 //! A single file, a chunk of a batch and a copy all take them in [`publish`].
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fd::BorrowedFd;
-use rustix::fs::{FileType, CWD};
-use rustix::io::Errno;
-use rustix::path::Arg;
 
 use super::copy;
 use super::diagnosis;
@@ -21,7 +14,7 @@ use crate::error_kind::{PublishErrorKind, Reason};
 use crate::io_error;
 use crate::linkable_file::LinkableFile;
 use crate::metadata::{self, Preserve, Unkept};
-use crate::sys::{Status, SyncRules, DIRECTORY_BY_PATH};
+use crate::sys::{self, Dir, Errno, FileType, OpenDirectory, Status, SyncRules, CURRENT};
 use crate::target::{Symlinks, Target};
 
 /// The options of a publish.
@@ -89,7 +82,7 @@ pub(super) fn publish<F: Files>(plan: Plan, files: &mut F) -> Result<(), F::Fail
 pub(super) fn publish_one(
     plan: Plan,
     file: &mut LinkableFile,
-    base: BorrowedFd<'_>,
+    base: Dir<'_>,
     path: &Path,
 ) -> Result<(), Failure> {
     with_final_target(plan, base, path, |target, seen| {
@@ -114,7 +107,7 @@ pub(crate) struct Destination {
 impl Destination {
     /// Fails if the plan does not allow what is there.
     pub(super) fn find(plan: Plan, path: &Path) -> Result<Self, Failure> {
-        with_final_target(plan, CWD, path, |target, mut seen| {
+        with_final_target(plan, CURRENT, path, |target, mut seen| {
             plan.check_path(target)?;
             let mut may_be_there = false;
             if plan.replace {
@@ -142,7 +135,7 @@ pub(super) enum Seen {
 
 impl Seen {
     /// Looks at the target, unless that was done.
-    fn look(&mut self, target: &Target<'_>) -> rustix::io::Result<()> {
+    fn look(&mut self, target: &Target<'_>) -> sys::Result<()> {
         if let Self::NotYet = self {
             *self = target.look()?.into();
         }
@@ -176,9 +169,9 @@ struct One<'a> {
     seen: Seen,
     /// What the file system guarantees; `None` if nothing depends on it.
     rules: Option<SyncRules>,
-    directory: Option<File>,
+    directory: Option<OpenDirectory>,
     /// The directory of the temporary name, if it is another one.
-    left: Option<File>,
+    left: Option<OpenDirectory>,
     synced: FileSystems,
 }
 
@@ -231,10 +224,11 @@ impl Files for One<'_> {
     }
 
     fn sync_names(&mut self) -> Result<(), Failure> {
-        let (file, directory) = (self.file.inner(), self.directory.as_ref());
+        let file = self.file.inner();
+        let directory = self.directory.as_ref().map(sys::as_file);
         let mut synced = self.synced.sync_name(file, directory);
         if let Some(left) = &self.left {
-            synced = synced.and_then(|()| self.synced.sync(left));
+            synced = synced.and_then(|()| self.synced.sync(sys::as_file(left)));
         }
         let shows_shutdown = |rules: SyncRules| rules.statx_shows_shutdown;
         if self.rules.map_or(true, shows_shutdown) {
@@ -296,6 +290,10 @@ impl Plan {
             let errno = target.refusal_of_directory(self.replace);
             return Err(Failure::of_path(errno, target));
         }
+        if let Some((name, errno)) = target.special_name() {
+            let reason = diagnosis::reason_of_special_name(name);
+            return Err(Failure::NotPublished(reason, errno.into()));
+        }
         Ok(())
     }
 
@@ -320,7 +318,7 @@ impl Plan {
         };
         let (path, there) = followed.map_err(|errno| Failure::following(errno, target))?;
         *seen = there.into();
-        Ok(Some(OsString::from_vec(path.into_bytes()).into()))
+        Ok(Some(sys::path_from_raw(path)))
     }
 
     /// Refuses what a file may not replace.
@@ -365,8 +363,8 @@ impl Plan {
         self,
         file: &LinkableFile,
         target: &Target<'_>,
-    ) -> Result<Option<File>, Failure> {
-        let opened = sync::open_directory(target);
+    ) -> Result<Option<OpenDirectory>, Failure> {
+        let opened = target.open_parent_to_sync();
         opened.map_err(|errno| Failure::naming(errno.into(), self, file, target))
     }
 
@@ -376,8 +374,8 @@ impl Plan {
         self,
         file: &LinkableFile,
         target: &Target<'_>,
-        directory: Option<&File>,
-    ) -> Result<Option<File>, Failure> {
+        directory: Option<&OpenDirectory>,
+    ) -> Result<Option<OpenDirectory>, Failure> {
         let opened = sync::open_left_directory(file, directory);
         opened.map_err(|errno| Failure::naming(errno.into(), self, file, target))
     }
@@ -416,7 +414,7 @@ impl Plan {
     ) -> Result<(), Failure> {
         let mut by_rename = self.by_rename;
         loop {
-            if self.replace {
+            if self.replace && sys::RENAME_NEEDS_A_LOOK {
                 // If the look fails, so does the link or the rename, and shows why.
                 let _ = seen.look(target);
                 self.check_seen(*seen)?;
@@ -482,7 +480,7 @@ impl Plan {
         if !self.copy_helps(file, &failure) {
             return Err(failure);
         }
-        let mut copy = match copy::beside(file.inner(), target) {
+        let mut copy = match copy::beside(file, target) {
             Ok((copy, backend)) => LinkableFile::new(copy, backend),
             // Report the first failure: the file was not readable before, either.
             Err(copy::Error::Source) => return Err(failure),
@@ -522,7 +520,7 @@ fn with_room(
             if target.held().is_none()
                 && Errno::from_io_error(&error) == Some(Errno::NAMETOOLONG) =>
         {
-            match target.open_parent(DIRECTORY_BY_PATH) {
+            match target.hold_parent() {
                 Ok(directory) => name(&target.within(Some(&directory))),
                 Err(_) => Err(error),
             }
@@ -551,7 +549,7 @@ pub(super) fn sync_contents(
 /// Calls `step` with the target to which the symlinks at a path lead, if the plan follows them.
 fn with_final_target<T>(
     plan: Plan,
-    base: BorrowedFd<'_>,
+    base: Dir<'_>,
     path: &Path,
     step: impl FnOnce(&Target<'_>, Seen) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
@@ -566,12 +564,12 @@ fn with_final_target<T>(
 
 /// Calls `step` with the path as a C string.
 pub(super) fn with_target<T>(
-    base: BorrowedFd<'_>,
+    base: Dir<'_>,
     path: &Path,
     step: impl FnOnce(&Target<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let step = |path: &_| Ok(step(&Target::new(base, path)));
-    path.into_with_c_str(step).unwrap_or_else(|_| {
+    let step = |path: &_| step(&Target::new(base, path));
+    sys::with_raw_path(path, step).unwrap_or_else(|| {
         let text = "a path cannot contain a NUL byte";
         let source = io::Error::new(io::ErrorKind::InvalidInput, text);
         Err(Failure::NotPublished(

@@ -3,12 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-
 use crate::linkable_file::LinkableFile;
-use crate::sys::{self, FileId, Status, SyncRules, Syncfs, SIZE};
-use crate::target::Target;
+use crate::sys::{self, Errno, FileId, OpenDirectory, Status, SyncRules, Syncfs, SIZE};
 
 /// What a published file survives.
 ///
@@ -76,6 +72,9 @@ use crate::target::Target;
 ///   6.18). If two threads publish with `Full` at the same moment and the disk fails just then, one
 ///   of them may get `Ok`. A [`PublishBatch`](crate::PublishBatch) reports the error for all its
 ///   files.
+/// - **Windows**: `Full` syncs the file once more after it has its name, which on NTFS writes the name,
+///   too. The power was never cut there to test this, and FAT promises nothing. See
+///   [Windows](crate::platforms#windows).
 /// - **Disks that lie**: no library can help if a disk reports a flush that it has not done, or
 ///   tears a sector. And no file system survives a torn superblock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -206,36 +205,22 @@ impl SyncMethod {
 /// It is cheaper from two on (btrfs of Linux 6.18) if nobody else writes there.
 const WORTH_A_SYNCFS: usize = 8;
 
-/// Opens the directory for [`FileSystems::sync`]; `None` without permission to read it, which
-/// creating a file does not need.
-pub(super) fn open_directory(target: &Target<'_>) -> Result<Option<File>, Errno> {
-    match target.open_parent(OFlags::RDONLY) {
-        Ok(directory) => Ok(Some(directory)),
-        Err(Errno::ACCESS) => Ok(None),
-        Err(errno) => Err(errno),
-    }
-}
-
 /// Opens the directory of the file's temporary name to sync it, unless it is `directory`. Without
 /// that sync, a power cut can bring the name back.
 ///
 /// Also `None` without permission to read it: the name can come back then.
 pub(super) fn open_left_directory(
     file: &LinkableFile,
-    directory: Option<&File>,
-) -> Result<Option<File>, Errno> {
+    directory: Option<&OpenDirectory>,
+) -> sys::Result<Option<OpenDirectory>> {
     if file.is_anonymous() {
         return Ok(None);
     }
-    let synced = directory.and_then(|directory| FileId::of(directory).ok());
+    let synced = directory.and_then(|directory| FileId::of(sys::as_file(directory)).ok());
     if synced.is_some() && synced == file.directory_id() {
         return Ok(None);
     }
-    match file.open_directory() {
-        Some(Ok(left)) => Ok(Some(left)),
-        None | Some(Err(Errno::ACCESS)) => Ok(None),
-        Some(Err(errno)) => Err(errno),
-    }
+    file.open_directory()
 }
 
 /// Whether the file system of a synced directory still works, as far as statx(2) shows.

@@ -28,6 +28,11 @@ impl FileId {
         Status::at(directory, path, flags, 0).map(|status| status.id)
     }
 
+    /// Whether both are the same file, as far as the system shows.
+    pub(crate) fn may_be(self, other: Self) -> bool {
+        self == other
+    }
+
     /// The device that the file system is on.
     pub(crate) fn device(self) -> u64 {
         self.device
@@ -72,6 +77,12 @@ impl Status {
     ) -> Result<Self> {
         Self::by_statx(&directory, path, flags, more)
             .unwrap_or_else(|| statat(directory, path, flags).map(Self::from))
+    }
+
+    /// Whether an attribute forbids to replace the file: there is none.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn is_read_only(&self) -> bool {
+        false
     }
 
     /// What kind of file it is, if [`MODE_AND_OWNER`] was asked for.

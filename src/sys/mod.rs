@@ -1,48 +1,80 @@
 //! The operating system. Only this module names one.
 //!
-//! Every system has to provide what is re-exported here. The library is written for Linux and
-//! tested on it. On every other system each file has a temporary name.
+//! Every system has to provide what is re-exported here: either from [`unix`] and what only some
+//! Unixes have, or from [`windows`], with the same names. On every other system than Linux each file
+//! has a temporary name.
 
+#[cfg(unix)]
 mod file_id;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod not_linux;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 mod other;
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use self::linux as system;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-use self::other as system;
+#[cfg(unix)]
+mod stale;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+#[cfg(unix)]
+pub(crate) mod writers;
 
 use std::fs::File;
 
-use rustix::io::{Errno, Result};
-
+#[cfg(unix)]
 pub(crate) use self::file_id::{FileId, Status, MODE_AND_OWNER, SIZE};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use self::linux as linux_only;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use self::linux as system;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use self::not_linux as linux_only;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+use self::other as system;
+#[cfg(unix)]
+pub(crate) use self::stale::remove_stale;
+#[cfg(unix)]
+pub(crate) use self::unix::*;
+#[cfg(windows)]
+use self::windows as system;
+#[cfg(windows)]
+pub(crate) use self::windows::*;
+
+pub(crate) use self::linux_only::{
+    allocate, attributes, attributes_of, confined_by_apparmor, is_fuse, is_swap_file, link_unnamed,
+    open_unnamed, open_unnamed_at, procfs_shows, start_write_out, syncfs, syncfs_keeps_errors,
+    unnamed_harms, write_out, Acl, Xattrs,
+};
+#[cfg(unix)]
 pub(crate) use self::system::{
-    allocate, are_held, attributes, check_unnamed, confined_by_apparmor, is_fuse, is_swap_file,
-    is_written_here, link_unnamed, most_descriptors, open_unnamed, open_unnamed_at, path_of,
-    procfs_shows, rename_noreplace, reopen, start_write_out, syncfs, syncfs_keeps_errors,
-    unnamed_harms, write_out, Acl, Xattrs, DIRECTORY_BY_PATH, EFFECTIVE_USER, O_PATH, O_TMPFILE,
+    are_held, check_unnamed, is_written_here, most_descriptors, path_of, rename_noreplace, reopen,
+    O_PATH, O_TMPFILE,
 };
 
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 compile_error!(
-    "linkable supports Unix only, and works best on Linux, which can link a file that has no name; \
-     on Windows use the crate tempfile"
+    "linkable supports Unix and Windows; on other systems, such as WASI, nothing of what it promises \
+     was ever tested"
 );
 
-/// Repeats a call that fails with `EINTR` or `EAGAIN`.
-pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
-    // Servers of network file systems return EAGAIN. Give up if one returns nothing else.
-    let mut tries = 0;
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) if tries < 100 => tries += 1,
-            outcome => return outcome,
-        }
-    }
+/// What a name stands for that is not a file's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(windows), allow(dead_code))]
+pub(crate) enum SpecialName {
+    /// A device of Windows, such as `NUL`.
+    Device,
+    /// One of several contents of an NTFS file: `file:stream`.
+    Stream,
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+    ReadWrite,
 }
 
 /// Syncs a file or a directory: fsync(2). On macOS, std calls fcntl(2) with `F_FULLFSYNC` instead.
@@ -50,7 +82,10 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
 /// Never fdatasync(2): on ext4 it leaves the directory entry out (measured on 6.18).
 pub(crate) fn fsync(file: &File) -> Result<()> {
     let synced = file.sync_all();
-    synced.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    synced.or_else(|error| {
+        let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        system::fsync_instead(file, errno)
+    })
 }
 
 /// Attributes of a file besides its mode.

@@ -1,19 +1,17 @@
 //! Systems without unnamed files. This is type-checked, but not run.
 
 use std::ffi::{CStr, OsStr};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::marker::PhantomData;
 use std::os::unix::io::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{AtFlags, OFlags};
-use rustix::io::Errno;
-use rustix::path::Arg;
+use rustix::fs::{openat, AtFlags, Mode, OFlags};
+use rustix::io::{retry_on_intr, Errno};
 use rustix::process::{getrlimit, Resource};
 
-use super::{Attributes, FileId, Status, SyncRules, Syncfs};
+use super::{Access, Dir, FileId};
 
 pub(crate) const O_TMPFILE: i32 = 0;
 
@@ -23,10 +21,28 @@ pub(crate) use libc::O_PATH;
 pub(crate) const O_PATH: i32 = 0;
 
 /// Opens a directory to look names up in it, which needs read permission here.
-pub(crate) const DIRECTORY_BY_PATH: OFlags = OFlags::RDONLY;
+pub(in crate::sys) const DIRECTORY_BY_PATH: OFlags = OFlags::RDONLY;
 
 /// Makes accessat(2) check the effective user.
-pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
+pub(in crate::sys) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
+
+/// Syncs a file where std could not: its fcntl(2) with `F_FULLFSYNC` works on APFS, HFS+, FAT and
+/// UDF, says the manual. On others, such as those of servers, there is only fsync(2).
+#[cfg(target_vendor = "apple")]
+pub(in crate::sys) fn fsync_instead(file: &File, errno: Errno) -> rustix::io::Result<()> {
+    match errno {
+        Errno::NOTSUP | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOTTY => {
+            retry_on_intr(|| rustix::fs::fsync(file))
+        }
+        errno => Err(errno),
+    }
+}
+
+/// There is no other way to sync a file.
+#[cfg(not(target_vendor = "apple"))]
+pub(in crate::sys) fn fsync_instead(_: &File, errno: Errno) -> rustix::io::Result<()> {
+    Err(errno)
+}
 
 /// renameatx_np(2), which fails with `EEXIST` if the new name is taken.
 #[cfg(target_vendor = "apple")]
@@ -56,30 +72,25 @@ pub(crate) fn rename_noreplace(
     Err(Errno::NOSYS)
 }
 
-pub(crate) fn open_unnamed(_: &OpenOptions, _flags: i32, _: &Path) -> io::Result<File> {
-    Err(Errno::OPNOTSUPP.into())
-}
-
-pub(crate) fn open_unnamed_at(_: BorrowedFd<'_>) -> io::Result<File> {
-    Err(Errno::OPNOTSUPP.into())
+/// Opens a file again by its temporary name: there is no procfs that could do it without.
+pub(crate) fn reopen(
+    file: &File,
+    name: Option<(Dir<'_>, &Path)>,
+    access: Access,
+) -> io::Result<File> {
+    let (directory, path) = name.ok_or(Errno::NOENT)?;
+    let flags = OFlags::from(access) | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let again = retry_on_intr(|| openat(directory, path, flags, Mode::empty()))?;
+    if FileId::of(&again)? == FileId::of(file)? {
+        Ok(again.into())
+    } else {
+        Err(Errno::NOENT.into())
+    }
 }
 
 pub(crate) fn check_unnamed(_: &File) -> io::Result<()> {
     let text = "only Linux can publish a file that was opened elsewhere; open it with anonymous_in";
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
-}
-
-pub(crate) fn link_unnamed<N: Arg + Copy>(
-    _: &File,
-    _: BorrowedFd<'_>,
-    _name: N,
-) -> rustix::io::Result<()> {
-    Err(Errno::OPNOTSUPP)
-}
-
-/// There is no procfs that could open a file once more.
-pub(crate) fn reopen(_: &File, _: OFlags) -> io::Result<File> {
-    Err(Errno::NOENT.into())
 }
 
 /// There is no procfs that could show who has a file open.
@@ -91,134 +102,36 @@ pub(crate) fn is_written_here(_: &File) -> bool {
     false
 }
 
-/// A path that leads to an open directory, on some systems.
+/// The path of an open directory: fcntl(2) with `F_GETPATH`. Nothing can be looked up in `/dev/fd/N`.
+#[cfg(target_vendor = "apple")]
 pub(crate) fn path_of(directory: BorrowedFd<'_>) -> PathBuf {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    match rustix::fs::getpath(directory) {
+        Ok(path) => OsString::from_vec(path.into_bytes()).into(),
+        Err(_) => path_of_descriptor(directory),
+    }
+}
+
+/// A path that leads to an open directory, where such a file system is mounted.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn path_of(directory: BorrowedFd<'_>) -> PathBuf {
+    path_of_descriptor(directory)
+}
+
+fn path_of_descriptor(directory: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/dev/fd/{}", directory.as_raw_fd()))
 }
 
 /// How many descriptors this process may have open.
 pub(crate) fn most_descriptors() -> Option<usize> {
+    // `OPEN_MAX` of macOS, which holds even if getrlimit(2) says that there is no limit.
+    let most = if cfg!(target_vendor = "apple") {
+        10_240
+    } else {
+        usize::MAX
+    };
     let limit = getrlimit(Resource::Nofile).current;
-    Some(limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX)))
-}
-
-pub(crate) fn procfs_shows(_: &File) -> bool {
-    false
-}
-
-pub(crate) fn confined_by_apparmor() -> bool {
-    false
-}
-
-pub(crate) fn attributes<P: Arg>(_: BorrowedFd<'_>, _: P) -> Option<Attributes> {
-    None
-}
-
-/// Extended attributes, which are not written for these systems: none can be kept.
-#[derive(Debug)]
-pub(crate) struct Xattrs<'a>(PhantomData<&'a File>);
-
-impl<'a> Xattrs<'a> {
-    pub(crate) fn of(_: &'a File) -> Self {
-        Self(PhantomData)
-    }
-
-    pub(crate) fn at(_: &'a CStr) -> Option<Self> {
-        Some(Self(PhantomData))
-    }
-
-    pub(crate) fn copy_to(
-        &self,
-        _: &File,
-        _wanted: impl Fn(&[u8]) -> bool,
-        tolerate: impl Fn(&[u8], rustix::io::Result<()>) -> rustix::io::Result<()>,
-    ) -> rustix::io::Result<()> {
-        tolerate(b"", Err(Errno::OPNOTSUPP))
-    }
-
-    pub(crate) fn acl(&self) -> rustix::io::Result<Option<Acl>> {
-        Ok(None)
-    }
-}
-
-/// An access control list: there is none.
-#[derive(Debug)]
-pub(crate) enum Acl {}
-
-impl Acl {
-    pub(crate) fn set(&self, _: &File) -> rustix::io::Result<()> {
-        match *self {}
-    }
-
-    pub(crate) fn remove(_: &File) -> rustix::io::Result<()> {
-        Ok(())
-    }
-
-    pub(crate) fn classes(&self) -> [u32; 3] {
-        match *self {}
-    }
-
-    pub(crate) fn set_classes(&mut self, _: [u32; 3]) {
-        match *self {}
-    }
-
-    pub(crate) fn limit_named(&mut self, _most: u32) {
-        match *self {}
-    }
-
-    pub(crate) fn mode(&self) -> u32 {
-        match *self {}
-    }
-
-    pub(crate) fn group_permissions(&self) -> u32 {
-        match *self {}
-    }
-}
-
-pub(crate) fn is_fuse(_: &File) -> bool {
-    false
-}
-
-pub(crate) fn is_swap_file(_: FileId) -> bool {
-    false
-}
-
-/// Not written for these systems, where it would change the length of the file.
-pub(crate) fn allocate(_: &File, _bytes: u64) -> rustix::io::Result<()> {
-    Err(Errno::OPNOTSUPP)
-}
-
-pub(crate) fn syncfs(_: &File) -> rustix::io::Result<()> {
-    Err(Errno::NOSYS)
-}
-
-pub(crate) fn write_out(_: &File) -> rustix::io::Result<()> {
-    Err(Errno::NOSYS)
-}
-
-pub(crate) fn start_write_out(_: &File) {}
-
-pub(crate) fn unnamed_harms(_: &File) -> bool {
-    false
-}
-
-pub(crate) fn syncfs_keeps_errors() -> bool {
-    true
-}
-
-/// Every file has a name here, so fsync(2) keeps it.
-impl SyncRules {
-    pub(crate) fn with_status(file: &File, more: u32) -> (Self, Option<Status>) {
-        (Self::of(file), Status::of(file, more).ok())
-    }
-
-    pub(crate) fn of(_: &File) -> Self {
-        Self {
-            forgets_unnamed: Some(false),
-            syncfs: Syncfs::Unreliable,
-            orders_data: false,
-            fast_commits: Some(false),
-            statx_shows_shutdown: false,
-        }
-    }
+    Some(limit.map_or(most, |limit| limit.try_into().unwrap_or(most).min(most)))
 }

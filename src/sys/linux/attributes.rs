@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{fstatfs, AtFlags, CWD};
 use rustix::path::Arg;
 
@@ -38,6 +38,11 @@ pub(crate) fn attributes<P: Arg>(directory: BorrowedFd<'_>, path: P) -> Option<A
 #[cfg(target_os = "android")]
 pub(crate) fn attributes<P: Arg>(_: BorrowedFd<'_>, _: P) -> Option<Attributes> {
     None
+}
+
+/// The attributes of an open file.
+pub(crate) fn attributes_of(file: &File) -> Option<Attributes> {
+    attributes(file.as_fd(), "")
 }
 
 /// Whether FUSE serves the file.

@@ -17,12 +17,12 @@ use std::path::Path;
 
 use rustix::fd::BorrowedFd;
 use rustix::fs::{fallocate, renameat_with, AtFlags, FallocateFlags, OFlags, RenameFlags};
-use rustix::io::retry_on_intr;
+use rustix::io::{retry_on_intr, Errno};
 
 pub(crate) use libc::{O_PATH, O_TMPFILE};
 pub(crate) use rustix::fs::syncfs;
 
-pub(crate) use self::attributes::{attributes, is_fuse, is_swap_file};
+pub(crate) use self::attributes::{attributes, attributes_of, is_fuse, is_swap_file};
 pub(crate) use self::file_system::{syncfs_keeps_errors, unnamed_harms};
 pub(crate) use self::holders::{are_held, is_written_here};
 pub(crate) use self::procfs::{
@@ -35,14 +35,19 @@ pub(crate) use self::write_out::{start_write_out, write_out};
 pub(crate) use self::xattr::{Acl, Xattrs};
 
 /// Opens a directory to look names up in it, which needs search permission only.
-pub(crate) const DIRECTORY_BY_PATH: OFlags = OFlags::PATH;
+pub(in crate::sys) const DIRECTORY_BY_PATH: OFlags = OFlags::PATH;
 
 /// Makes accessat(2) check the effective user. Android's libc has no such flag, and Android has no
 /// set-user-ID programs.
 #[cfg(not(target_os = "android"))]
-pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
+pub(in crate::sys) const EFFECTIVE_USER: AtFlags = AtFlags::EACCESS;
 #[cfg(target_os = "android")]
-pub(crate) const EFFECTIVE_USER: AtFlags = AtFlags::empty();
+pub(in crate::sys) const EFFECTIVE_USER: AtFlags = AtFlags::empty();
+
+/// There is no other way to sync a file.
+pub(in crate::sys) fn fsync_instead(_: &File, errno: Errno) -> rustix::io::Result<()> {
+    Err(errno)
+}
 
 /// renameat2(2), which fails with `EEXIST` if the new name is taken.
 pub(crate) fn rename_noreplace(

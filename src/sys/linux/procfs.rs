@@ -13,7 +13,7 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{open, readlinkat, AtFlags, Mode, OFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
-use crate::sys::FileId;
+use crate::sys::{Access, Dir, FileId};
 
 /// The descriptor tables in which to look, best first.
 ///
@@ -91,9 +91,15 @@ pub(super) fn shows_unnamed(text: &[u8]) -> bool {
 }
 
 /// Opens the same file again, with its own offset.
-pub(crate) fn reopen(file: &File, flags: OFlags) -> io::Result<File> {
+///
+/// procfs needs no name of it.
+pub(crate) fn reopen(
+    file: &File,
+    _name: Option<(Dir<'_>, &Path)>,
+    access: Access,
+) -> io::Result<File> {
     let own = FileId::of(file)?;
-    let flags = flags | OFlags::CLOEXEC;
+    let flags = OFlags::from(access) | OFlags::CLOEXEC;
     let reopened = with_path(file, |path| {
         let again = retry_on_intr(|| open(path.as_bytes(), flags, Mode::empty()))?;
         if FileId::of(&again)? == own {

@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 use rustix::fs::{fcntl_getfl, flock, FlockOperation, OFlags};
 use rustix::io::Errno;
 
-use crate::sys;
+use super::{is_written_here, reopen, Access, Result};
 
 /// How long a child may take from fork(2) to execve(2).
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(1);
 
-pub(crate) fn is_writable(file: &File) -> rustix::io::Result<bool> {
+pub(crate) fn is_writable(file: &File) -> Result<bool> {
     Ok(fcntl_getfl(file)? & OFlags::RWMODE != OFlags::RDONLY)
 }
 
 /// Opens the file again, read-only and at the same offset, and closes `file`, which is open for
 /// writing. If that fails, `file` is as it was.
 pub(crate) fn close(file: &mut File) -> io::Result<()> {
-    let mut reader = sys::reopen(file, OFlags::RDONLY)?;
+    let mut reader = reopen(file, None, Access::Read)?;
     reader.seek(SeekFrom::Start(file.stream_position()?))?;
     // Not a shared lock here and an exclusive one later: NFS wants a descriptor for writing for
     // that.
@@ -37,7 +37,7 @@ pub(crate) fn close(file: &mut File) -> io::Result<()> {
 /// Waits until no copy of the [closed](close) descriptor is left. Fails with `ETXTBSY` if one stays.
 ///
 /// `lent` is whether this process may have opened the file for writing once more.
-pub(crate) fn wait(reader: &File, lent: bool) -> rustix::io::Result<()> {
+pub(crate) fn wait(reader: &File, lent: bool) -> Result<()> {
     let end = Instant::now() + PATIENCE;
     let mut waited = false;
     while are_left(reader, lent)? {
@@ -54,11 +54,11 @@ pub(crate) fn wait(reader: &File, lent: bool) -> rustix::io::Result<()> {
     Ok(())
 }
 
-fn are_left(reader: &File, lent: bool) -> rustix::io::Result<bool> {
+fn are_left(reader: &File, lent: bool) -> Result<bool> {
     match flock(reader, FlockOperation::NonBlockingLockShared) {
         Ok(()) => flock(reader, FlockOperation::Unlock)?,
         Err(Errno::WOULDBLOCK) => return Ok(true),
         Err(errno) => return Err(errno),
     }
-    Ok(lent && sys::is_written_here(reader))
+    Ok(lent && is_written_here(reader))
 }
