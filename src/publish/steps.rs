@@ -432,9 +432,10 @@ impl Plan {
             });
             match named {
                 // A file has appeared there in between, and is now the one to be replaced. A rename
-                // cannot fail in this way once more.
+                // does not fail in this way.
                 Err(error)
                     if self.replace
+                        && !by_rename
                         && there.is_none()
                         && Errno::from_io_error(&error) == Some(Errno::EXIST) =>
                 {

@@ -61,14 +61,14 @@ impl Run<'_> {
             .then(|| format!("the target is {}, not {promised}", found.target))
     }
 
-    /// Whether the system did not let `write` see or set what it keeps of the old file. Then nobody
-    /// gets more access, and perhaps less.
+    /// Whether the system did not let `write` see or set what it keeps of a file that may be there.
+    /// Then nobody gets more access, and perhaps less.
     fn mode_could_not_be_kept(&self) -> bool {
         let keeps = |call: &Call| {
             matches!(call.name, "fchmod" | "lgetxattr" | "llistxattr")
                 || call.about == About::Target && call.name.contains("stat")
         };
-        self.operation.keeps()
+        self.operation.writes_file()
             && self
                 .calls
                 .iter()
@@ -390,7 +390,8 @@ pub(crate) fn after_kill(
 ) -> Broken {
     let mut broken = Broken::new();
     let untouched = found.target == operation.target_before();
-    let is_new = found.target == State::New || operation.keeps() && found.target == State::Private;
+    let is_new =
+        found.target == State::New || operation.writes_file() && found.target == State::Private;
     if !untouched && (operation.is_refused() || !is_new) {
         broken.push(format!("killed, the target is {}", found.target));
     }

@@ -130,6 +130,11 @@ impl Operation {
         }
     }
 
+    /// Whether it is `linkable::write`.
+    pub(crate) fn writes_file(self) -> bool {
+        matches!(self, Self::WriteFile { .. })
+    }
+
     /// Whether it keeps what the replaced file has.
     pub(crate) fn keeps(self) -> bool {
         matches!(self, Self::WriteFile { taken: true, .. })
