@@ -156,6 +156,7 @@ impl Case {
             },
             // Where something is to be found, every point may be the one, and one is enough.
             stride: if until_found { 1 } else { thoroughness.stride },
+            disturbed: self.plan.disturbed,
             until_found,
             seed: 1,
             told: self.must_be_kept(recording),

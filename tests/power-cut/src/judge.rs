@@ -25,9 +25,18 @@ pub(crate) struct Known {
     most_in_flight: usize,
     /// How many have returned.
     done: usize,
+    /// Whether a bystander syncs meanwhile.
+    disturbed: bool,
 }
 
 impl Known {
+    pub(crate) fn new(disturbed: bool) -> Self {
+        Self {
+            disturbed,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn learn(&mut self, note: &Note) {
         match note {
             Note::Begun(save) => {
@@ -53,9 +62,9 @@ impl Known {
             (Durability::Full, _) => self.in_flight,
             // A rename that nobody has synced may not be on the disk, and the name still there.
             (_, true) => self.in_flight + self.done,
-            // The same, of replaces that a commit has found half done: a bystander's, or one of the
-            // kernel itself, which commits every few seconds.
-            (_, false) => self.most_in_flight,
+            // The same, of replaces that somebody else's sync has found half done.
+            (_, false) if self.disturbed => self.most_in_flight,
+            (_, false) => self.in_flight,
         }
     }
 }

@@ -25,6 +25,7 @@ struct Pending<'a> {
 }
 
 /// How the points are tried.
+#[allow(clippy::struct_excessive_bools)] // Each is a question of its own.
 pub(crate) struct Replay<'a> {
     pub(crate) kind: &'a Kind,
     pub(crate) level: Durability,
@@ -36,6 +37,8 @@ pub(crate) struct Replay<'a> {
     pub(crate) subsets: usize,
     /// One of so many points is tried, at random.
     pub(crate) stride: usize,
+    /// Whether a bystander was there.
+    pub(crate) disturbed: bool,
     /// Whether one finding is enough.
     pub(crate) until_found: bool,
     pub(crate) seed: u64,
@@ -54,7 +57,7 @@ impl Replay<'_> {
             }
         }
         let mut pending: Vec<Pending<'_>> = Vec::new();
-        let mut known = Known::default();
+        let mut known = Known::new(self.disturbed);
         let mut total = Verdict::default();
         for event in &recording.log {
             match event {
