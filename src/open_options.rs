@@ -149,7 +149,7 @@ pub trait OpenOptionsAnonymousExt: sealed::Sealed {
 
 impl OpenOptionsAnonymousExt for OpenOptions {
     fn anonymous_in<P: AsRef<Path>>(&self, dir: P) -> io::Result<LinkableFile> {
-        let dir = or_current(dir.as_ref());
+        let dir = target::or_current(dir.as_ref());
         anonymous_in(self, dir).map_err(|error| cannot_create(error, dir))
     }
 
@@ -158,17 +158,8 @@ impl OpenOptionsAnonymousExt for OpenOptions {
     }
 
     fn scratch_in<P: AsRef<Path>>(&self, dir: P) -> io::Result<File> {
-        let dir = or_current(dir.as_ref());
+        let dir = target::or_current(dir.as_ref());
         scratch_in(self, dir).map_err(|error| cannot_create(error, dir))
-    }
-}
-
-/// `Path::parent` of a bare file name is the empty path. It means the current directory.
-fn or_current(dir: &Path) -> &Path {
-    if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
     }
 }
 

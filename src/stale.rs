@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::backend::is_temporary_name;
 use crate::io_error;
 use crate::sys;
+use crate::target;
 
 /// Removes the temporary files in `dir` that killed processes have left, and returns their paths.
 ///
@@ -68,7 +69,7 @@ pub fn remove_stale<P: AsRef<Path>>(dir: P, older_than: Duration) -> io::Result<
     let dir = dir.as_ref();
     let mut removed = Vec::new();
     let is_ours = |name: &OsStr| is_temporary_name(name);
-    let outcome = sys::remove_stale(dir, older_than, is_ours, |name| {
+    let outcome = sys::remove_stale(target::or_current(dir), older_than, is_ours, |name| {
         removed.push(dir.join(name));
     });
     match outcome {

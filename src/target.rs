@@ -14,6 +14,15 @@ use crate::sys::{
 
 pub(crate) use crate::sys::parent;
 
+/// `Path::parent` of a bare file name is the empty path. It means the current directory.
+pub(crate) fn or_current(dir: &Path) -> &Path {
+    if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    }
+}
+
 /// What to do if the path at which a file is published is a symlink.
 ///
 /// This is about the last part of the path only. Symlinks among its directories are always

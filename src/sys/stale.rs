@@ -19,7 +19,8 @@ const OPENING: Duration = Duration::from_secs(5);
 /// to another, and be missed.
 const SEARCHES: usize = 2;
 
-/// Removes the files in `dir` with names that are ours, and that are old enough. Tells the name of each.
+/// Removes the files in `dir` with names that are ours, and that are old enough. Tells the name of
+/// each.
 ///
 /// If it fails, the error has the name of the file, or none if `dir` cannot be read.
 pub(crate) fn remove_stale(
@@ -57,13 +58,8 @@ struct Stale {
 
 /// Opens a directory to list it.
 fn open_directory(dir: &Path) -> Result<OwnedFd> {
-    let path = if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
-    };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    retry_on_intr(|| open(path, flags, Mode::empty()))
+    retry_on_intr(|| open(dir, flags, Mode::empty()))
 }
 
 /// What in the directory is old enough.

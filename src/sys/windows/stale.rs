@@ -20,11 +20,6 @@ pub(crate) fn remove_stale(
     is_ours: fn(&OsStr) -> bool,
     mut removed: impl FnMut(OsString),
 ) -> std::result::Result<(), (Option<OsString>, Errno)> {
-    let dir = if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
-    };
     for entry in fs::read_dir(dir).map_err(|error| (None, error.into()))? {
         let name = entry.map_err(|error| (None, error.into()))?.file_name();
         if !is_ours(&name) {
