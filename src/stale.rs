@@ -44,7 +44,10 @@ use crate::target;
 /// # Platform-specific behavior
 ///
 /// Looks through `/proc/<pid>/task/<tid>/fd`, if there is anything to remove. Without procfs, and on
-/// other systems than Linux and Android, the age alone decides.
+/// other Unixes than Linux and Android, the age alone decides.
+///
+/// Windows does not let this open a file that anybody else has open, so that file stays. The age is
+/// that of the last write.
 ///
 /// An empty file is left alone for five seconds, because another process may just be creating it.
 ///
